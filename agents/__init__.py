@@ -1,0 +1,1 @@
+"""What one organisation runs: decisions in `core`, their execution in `service`, the world in `adapters`."""

@@ -1,0 +1,1 @@
+"""Configuration files: text to validated types, and from there to domain types."""

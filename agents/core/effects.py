@@ -1,0 +1,223 @@
+"""What a decision wants done to the ledger, as frozen values that can be merged, counted and tested.
+
+A `Unit` is atomic: all of its effects are recorded, or none is. A batch of units is one ledger transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from protocol.errors import Problem
+from protocol.messages import Endpoint
+from protocol.names import Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
+from protocol.transaction import Role, State
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionKey:
+    """A transaction is unique by our role in it, the partner and its id: a partner cannot collide with another's."""
+
+    role: Role
+    partner: OrganisationName
+    id: TransactionId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """Insert a transaction. Conflicts if the key exists."""
+
+    key: TransactionKey
+    state: State
+    request_digest: Fingerprint
+    """SHA-256 of the sealed request."""
+    created_at: datetime
+    expires_at: datetime
+    """When the request stops being worth an answer (from its envelope)."""
+    names: tuple[str, ...] = ()
+    serial: SerialNumber | None = None
+    problems: tuple[Problem, ...] = ()
+    key_path: str | None = None
+    """Requester only: where the private key lies, relative to the home; None if it is kept elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveTransaction:
+    """Compare and set the state. Conflicts if the transaction is not in `before`. A None leaves a column as it is."""
+
+    key: TransactionKey
+    before: State
+    after: State
+    at: datetime
+    serial: SerialNumber | None = None
+    problems: tuple[Problem, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCertificate:
+    """Insert a certificate. Conflicts if the issuer already has the serial. `issuer` is us or the partner."""
+
+    serial: SerialNumber
+    issuer: OrganisationName
+    subject: OrganisationName
+    """The organisation that holds the key."""
+    transaction: TransactionId
+    certificate: bytes
+    public_key: Fingerprint
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeCertificate:
+    """Withdraw a certificate that we issued; admission refuses it from then on. No conflict if withdrawn already."""
+
+    serial: SerialNumber
+    issuer: OrganisationName
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPartner:
+    """Insert or update what we know of a partner. A None leaves a column as it is."""
+
+    name: OrganisationName
+    at: datetime
+    broker: str | None = None
+    """Requester only: the issuer's broker as in the invitation (`amqp[s]://host:port/vhost`, no credentials)."""
+    endpoint: Endpoint | None = None
+    agreed: bool | None = None
+    """Whether we have an agreement to issue to this partner."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinAnchor:
+    """Trust `certificate` (DER, self-signed) or, until it is seen, only its `fingerprint`, for this partner and no
+    other. Idempotent; fills in the certificate of a pinned fingerprint. Conflicts if the partner has another anchor."""
+
+    partner: OrganisationName
+    fingerprint: Fingerprint
+    certificate: bytes | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordInvitation:
+    """Insert an invitation that we made. `proof_key` is the 32-byte secret behind it."""
+
+    id: InvitationId
+    partner: OrganisationName
+    proof_key: bytes
+    created_at: datetime
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        return f"RecordInvitation(id={self.id!r}, partner={self.partner!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumeInvitation:
+    """Use up an invitation. Conflicts if it is unknown, not this partner's, expired at `at`, or used by another transaction."""
+
+    id: InvitationId
+    partner: OrganisationName
+    transaction: TransactionId
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoreMessage:
+    """Keep exact sealed bytes. `outgoing` ones are published by the relay of `link` until marked published."""
+
+    key: TransactionKey
+    type: str
+    """Message type, as in `protocol.messages`."""
+    body: bytes
+    at: datetime
+    outgoing: bool
+    link: OrganisationName
+    """The issuer whose virtual host the message travels through."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPublished:
+    """The broker confirmed these outgoing messages (ledger sequence numbers). Idempotent."""
+
+    sequences: tuple[int, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MarkUnpublished:
+    """Have the latest outgoing message of this type in this transaction published again."""
+
+    key: TransactionKey
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordApproval:
+    """An operator's word on a pending transaction: approve, or deny for `reason`. Conflicts unless it is pending and undecided."""
+
+    key: TransactionKey
+    approve: bool
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSession:
+    """A channel session with a partner: what each end saw, as JSON of two `protocol.messages.PeerView`."""
+
+    partner: OrganisationName
+    at: datetime
+    we_saw: str
+    partner_saw: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Keep a message that cannot be used, with the reason, for the operator."""
+
+    link: OrganisationName
+    at: datetime
+    reason: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """One line of the audit trail. `detail` never holds a secret."""
+
+    at: datetime
+    event: str
+    partner: OrganisationName | None
+    transaction: TransactionId | None
+    detail: str
+
+
+Effect = (
+    OpenTransaction
+    | MoveTransaction
+    | RecordCertificate
+    | RevokeCertificate
+    | RecordPartner
+    | PinAnchor
+    | RecordInvitation
+    | ConsumeInvitation
+    | StoreMessage
+    | MarkPublished
+    | MarkUnpublished
+    | RecordApproval
+    | RecordSession
+    | Quarantine
+    | Audit
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Effects that are recorded together or not at all."""
+
+    effects: tuple[Effect, ...]

@@ -1,0 +1,1 @@
+"""Effects carried out in crash-safe order, over the ports."""

@@ -1,0 +1,213 @@
+"""The messages of protocol version 1, as frozen models, and the one function that parses them.
+
+Binary values (certificates, requests) travel as base64url text. Unknown fields, types and versions are refused.
+What surrounds a message and proves who sent it is the envelope's business (`protocol.envelope`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from protocol.errors import MessageError, Problem, ProblemCode, printable, problem
+from protocol.names import DnsName, Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
+
+VERSION = 1
+
+CSR_MAX = 65_536
+"""Largest certification request that fits the protocol, in bytes of DER; a policy may allow less."""
+
+CERTIFICATE_MAX = 16_384
+"""Largest certificate in a message, in bytes of DER."""
+
+CHAIN_MAX = 4
+"""Most certificates in a chain or trust bundle: bounds the work of path validation."""
+
+PROBLEMS_MAX = 32
+"""Most problems in one refusal; an issuer that finds more says so in the last one."""
+
+Instant = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+Csr = Annotated[bytes, Field(min_length=1, max_length=CSR_MAX)]
+Certificate = Annotated[bytes, Field(min_length=1, max_length=CERTIFICATE_MAX)]
+Chain = Annotated[tuple[Certificate, ...], Field(max_length=CHAIN_MAX, strict=False)]
+Problems = Annotated[tuple[Problem, ...], Field(min_length=1, max_length=PROBLEMS_MAX, strict=False)]
+ShownText = Annotated[str, Field(max_length=1024)]
+
+
+class Model(BaseModel):
+    """Frozen, strict, and closed: a field that is not named here is an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, ser_json_bytes="base64", val_json_bytes="base64", hide_input_in_errors=True
+    )
+
+
+class Endpoint(Model):
+    """Where a channel is reached: a host name that the server certificate carries (RFC 9525), and a TCP port."""
+
+    host: DnsName
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class InvitationProof(Model):
+    """Which invitation, and the HMAC that only its holder can make (`protocol.invitation`)."""
+
+    id: InvitationId
+    proof: Annotated[bytes, Field(min_length=32, max_length=32)]
+
+
+class EnrollmentRequest(Model):
+    """Requester to issuer: please certify the key of this PKCS#10 request (RFC 2986)."""
+
+    type: Literal["enrollment.request"] = "enrollment.request"
+    csr: Csr
+    profile: Literal["channel-client"] = "channel-client"
+    invitation: InvitationProof | None = None
+    predecessor: SerialNumber | None = None
+    lifetime_seconds: Annotated[int, Field(ge=1, le=2**31)] | None = None
+
+
+class Issued(Model):
+    """The certificate; the chain above it without the root, in order; the issuer's trust anchors; the channel."""
+
+    outcome: Literal["issued"] = "issued"
+    certificate: Certificate
+    chain: Chain
+    trust_bundle: Annotated[Chain, Field(min_length=1)]
+    endpoint: Endpoint
+    renew_after: Instant
+
+
+class Pending(Model):
+    """A person at the issuer must approve; the outcome will be sent without being asked for."""
+
+    outcome: Literal["pending"] = "pending"
+    reason: ShownText
+
+
+class Refused(Model):
+    """Every reason why not."""
+
+    outcome: Literal["refused"] = "refused"
+    problems: Problems
+
+
+class EnrollmentReply(Model):
+    """Issuer to requester: the answer to the request whose sealed bytes have this digest."""
+
+    type: Literal["enrollment.reply"] = "enrollment.reply"
+    request_digest: Fingerprint
+    result: Annotated[Issued | Pending | Refused, Field(discriminator="outcome")]
+
+
+class PeerView(Model):
+    """What one end of a channel saw of the other: its certificate (SHA-256 of the DER) and the TLS connection."""
+
+    certificate: Fingerprint
+    serial: SerialNumber
+    subject: ShownText
+    names: Annotated[tuple[ShownText, ...], Field(max_length=100, strict=False)]
+    tls_version: ShownText
+    cipher: ShownText
+
+
+class Verified(Model):
+    """The channel was opened with the new certificate, and this is what was seen of the issuer on it."""
+
+    outcome: Literal["verified"] = "verified"
+    seen: PeerView
+
+
+class Delivered(Model):
+    """The certificate is accepted; its key is kept where the agent cannot use it, so the channel was not tried."""
+
+    outcome: Literal["delivered"] = "delivered"
+
+
+class Rejected(Model):
+    """The certificate will not be used, and why."""
+
+    outcome: Literal["rejected"] = "rejected"
+    problem: Problem
+
+
+class EnrollmentConfirmation(Model):
+    """Requester to issuer: what became of the certificate with this digest."""
+
+    type: Literal["enrollment.confirmation"] = "enrollment.confirmation"
+    certificate_digest: Fingerprint
+    result: Annotated[Verified | Delivered | Rejected, Field(discriminator="outcome")]
+
+
+class EnrollmentAcknowledgement(Model):
+    """Issuer to requester: the state that the issuer recorded for the certificate with this digest."""
+
+    type: Literal["enrollment.acknowledgement"] = "enrollment.acknowledgement"
+    certificate_digest: Fingerprint
+    state: Literal["confirmed", "delivered", "lapsed"]
+
+
+Body = Annotated[
+    EnrollmentRequest | EnrollmentReply | EnrollmentConfirmation | EnrollmentAcknowledgement,
+    Field(discriminator="type"),
+]
+
+
+class Message(Model):
+    """What an envelope carries: who tells whom what, in which transaction, and how long it is worth reading."""
+
+    version: Literal[1] = VERSION
+    sender: OrganisationName
+    recipient: OrganisationName
+    transaction: TransactionId
+    issued_at: Instant
+    expires_at: Instant
+    body: Body
+
+
+class ChannelStatement(Model):
+    """What each end says on the channel itself: who I am, and whom I see."""
+
+    type: Literal["channel.statement"] = "channel.statement"
+    organisation: OrganisationName
+    sees: PeerView
+
+
+M = TypeVar("M", bound=Model)
+
+
+def parse_message(data: bytes) -> Message:
+    """Parse the payload of a verified envelope. Raises `MessageError` with one problem per offending field."""
+    return _parse(Message, data)
+
+
+def parse_statement(data: bytes) -> ChannelStatement:
+    """Parse what the other end of a channel says. Raises `MessageError`."""
+    return _parse(ChannelStatement, data)
+
+
+def _parse(model: type[M], data: bytes) -> M:
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        raise MessageError(*_problems(error)) from None
+    except RecursionError:
+        fix = "Send a message of this version."
+        raise MessageError(problem(ProblemCode.BAD_DATA_FORMAT, "message", "nested JSON", "flat JSON", fix)) from None
+
+
+def _problems(error: ValidationError) -> list[Problem]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [_one_problem(item["type"], ".".join(map(str, item["loc"])), item["msg"]) for item in found[:PROBLEMS_MAX]]
+
+
+def _one_problem(kind: str, field: str, message: str) -> Problem:
+    version = field == "version"
+    code = ProblemCode.UNSUPPORTED_VERSION if version else ProblemCode.BAD_DATA_FORMAT
+    fix = "Both agents must speak the same protocol version; compare `agent --version` on both sides."
+    return problem(code, field or "message", printable(message), f"what docs/PROTOCOL.md says ({kind})", fix)
