@@ -1,0 +1,156 @@
+"""The one place where an error becomes an exit code and a message.
+
+On standard error: what happened, on whose side, and what to do; with `--json` one object `{"error": {...}}` instead,
+on standard error too, so that standard output carries results only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from typer import Abort
+from typer.exceptions import TyperException
+
+from agents import errors
+from agents.cli.output import clean
+
+if TYPE_CHECKING:
+    from typer.core import TyperGroup
+
+
+class ExitCode(IntEnum):
+    """What a script can tell from the exit status."""
+
+    DONE = 0
+    NEGATIVE = 1
+    """A negative answer: refused, not verified."""
+    USAGE = 2
+    """The command line, the configuration or a policy cannot be used as it is."""
+    UNREACHABLE = 3
+    """The broker or the partner cannot be reached."""
+    TIMED_OUT = 4
+    STATE_DAMAGED = 5
+    """The agent's own files or ledger are damaged, or its disk does not take what must be written."""
+    BUG = 70
+    INTERRUPTED = 130
+    """Stopped from the keyboard, as shells report it (128 + SIGINT)."""
+    READER_GONE = 141
+    """Nobody reads our output any more, as shells report it (128 + SIGPIPE)."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error, explained. `problems` are those of a partner's message, as in `protocol.errors.Problem`."""
+
+    code: ExitCode
+    kind: str
+    side: str
+    message: str
+    problems: tuple[dict[str, str], ...] = ()
+
+
+HERE, PARTNER, BETWEEN = "on this side", "on the partner's side", "between the two sides"
+COMMAND_LINE, PROGRAM = "on the command line", "in this program"
+
+KINDS: dict[type[BaseException], tuple[ExitCode, str]] = {
+    TyperException: (ExitCode.USAGE, COMMAND_LINE),
+    Abort: (ExitCode.INTERRUPTED, HERE),
+    errors.ConfigurationError: (ExitCode.USAGE, HERE),
+    errors.HomeBusyError: (ExitCode.USAGE, HERE),
+    errors.StateError: (ExitCode.STATE_DAMAGED, HERE),
+    errors.UnreachableError: (ExitCode.UNREACHABLE, BETWEEN),
+    errors.TimedOutError: (ExitCode.TIMED_OUT, BETWEEN),
+    errors.NotVerifiedError: (ExitCode.NEGATIVE, BETWEEN),
+    OSError: (ExitCode.STATE_DAMAGED, HERE),
+}
+"""A subclass counts as the nearest class above it that is listed. What a partner sent wrong has no line of its own:
+every `protocol.errors.ProtocolError` is a negative answer. Anything else is a bug."""
+
+
+def run(group: TyperGroup, arguments: list[str]) -> int:
+    """Run a command line and return its exit code; every error is explained on standard error."""
+    try:
+        code = group.main(arguments, prog_name="agent", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return ExitCode.READER_GONE
+    except Exception as error:  # noqa: BLE001 (the last resort: no traceback reaches a user)
+        failure = explain(error)
+        print(render(failure, as_json="--json" in arguments), file=sys.stderr)
+        return failure.code
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def explain(error: Exception) -> Failure:
+    """What `error` means for the operator; the traceback of an unexpected one goes to a file that the message names."""
+    kind = type(error).__name__
+    for cls in type(error).__mro__:
+        if cls in KINDS:
+            code, side = KINDS[cls]
+            return Failure(code, kind, side, _words(error))
+    return _of_a_partner(error, kind) or Failure(ExitCode.BUG, kind, PROGRAM, _report_bug(error))
+
+
+def render(failure: Failure, *, as_json: bool) -> str:
+    """The failure as text for a person or as one line of JSON."""
+    if as_json:
+        return json.dumps({"error": asdict(failure)}, sort_keys=True)
+    if failure.kind == "NoArgsIsHelpError":
+        return failure.message
+    lines = [f"Error {failure.side}: {failure.message}"]
+    for item in failure.problems:
+        lines += [f"  {item['field']} [{item['code']}]", f"    got      {item['got']}"]
+        lines += [f"    allowed  {item['allowed']}", f"    to do    {item['fix']}"]
+    return clean("\n".join(lines))
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, TyperException):
+        return _usage(error)
+    if isinstance(error, Abort):
+        return "Stopped; nothing more was done."
+    if isinstance(error, OSError):
+        return f"{error}. Check that this path exists, that its permissions allow it and that the disk has room."
+    return str(error)
+
+
+def _usage(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    if context is None or type(error).__name__ == "NoArgsIsHelpError":
+        return error.format_message()
+    hint = f" See '{context.command_path} --help'."
+    return f"{error.format_message().rstrip('.')}.{hint}".replace("?.", "?")
+
+
+def _of_a_partner(error: Exception, kind: str) -> Failure | None:
+    from protocol.errors import ProtocolError  # brings pydantic: slow
+
+    if not isinstance(error, ProtocolError):
+        return None
+    problems = tuple(problem.model_dump(mode="json") for problem in error.problems)
+    return Failure(ExitCode.NEGATIVE, kind, PARTNER, "what was received cannot be accepted.", problems)
+
+
+def _report_bug(error: Exception) -> str:
+    """Keep the traceback in a new file that only this user can read, and say where."""
+    import tempfile
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="agent-bug-", suffix=".txt", delete=False) as report:
+            report.write(text)
+    except OSError:
+        return f"this should not happen, and its report cannot be written: {text}"
+    return f"this should not happen ({type(error).__name__}). Send the file {report.name} to the makers of the program."
+
+
+def _discard_output() -> None:
+    """Let the interpreter's own last flush go nowhere instead of failing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,72 @@
+"""How a result is printed: as JSON for machines or as text for people.
+
+Nothing is printed that could steer a terminal, wherever it came from. To shorten and escape what a partner sent is
+the caller's business (`protocol.errors.printable`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+
+def clean(text: str) -> str:
+    """`text` with everything escaped but printable characters and line breaks."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def to_json(result: object) -> str:
+    """`result` as JSON: keys sorted, times in ISO 8601 with their zone, durations in seconds, bytes in hexadecimal."""
+    return json.dumps(result, default=_jsonable, indent=2, sort_keys=True)
+
+
+def _jsonable(value: Any) -> object:  # noqa: PLR0911 (one line for each kind)
+    match value:
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case timedelta():
+            return value.total_seconds()
+        case bytes():
+            return value.hex()
+        case set() | frozenset():
+            return sorted(value)
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return asdict(value)
+        case _ if hasattr(value, "model_dump"):
+            return value.model_dump(mode="json")
+        case _:
+            return str(value)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns as wide as their widest cell, two spaces apart."""
+    lines = [list(headings), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def fields(pairs: Iterable[tuple[str, object]]) -> str:
+    """One line for each name and value, values under each other."""
+    named = [(name, str(value)) for name, value in pairs]
+    width = max((len(name) for name, _ in named), default=0)
+    return "\n".join(f"{name.ljust(width)}  {value}".rstrip() for name, value in named)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the result of a command goes: standard output, in the form that was asked for."""
+
+    as_json: bool = False
+
+    def show(self, result: object, text: str) -> None:
+        """Print `result` as JSON or, for a person, `text`, which says the same."""
+        print(to_json(result) if self.as_json else clean(text), file=sys.stdout, flush=True)
+
+    def say(self, text: str) -> None:
+        """Print lines that only a person needs; nothing with `--json`."""
+        if not self.as_json:
+            print(clean(text), file=sys.stdout, flush=True)
