@@ -17,8 +17,8 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -115,8 +115,8 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A message whose signature and path hold. `introduced` means that the sender has no anchor here yet and the path
-    leads only to the root that the sender itself shows: nothing but an invitation's proof makes that trustworthy."""
+    """A message whose signature and path hold. `introduced` means that the path leads to a root that the sender shows
+    and nobody here has pinned: the message may be answered, but only an invitation's proof makes it trustworthy."""
 
     message: Message
     digest: Fingerprint
@@ -132,16 +132,17 @@ def open_envelope(
     data: bytes, *, anchors_of: AnchorsOf, recipient: OrganisationName, now: datetime, signers: KnownSigners
 ) -> Opened:
     """Open an envelope, in this order: (1) size, (2) structure, (3) algorithm, (4) claimed sender, (5) path to that
-    sender's anchors at `now`, (6) leaf purpose and URI name, (7) signature over the received bytes, (8) parse,
+    sender's anchors at `now` (or to the root that it shows itself: `introduced`), (6) leaf purpose and URI name, (7) signature over the received bytes, (8) parse,
     (9) sender and recipient, (10) times. Raises `EnvelopeError`, `PathError` or `MessageError`, all `ProtocolError`.
 
     The caller still owes: the invitation's proof if `introduced`; whether the transaction is known; the digest.
     """
     unsealed = unseal(data)
     anchors = tuple(anchors_of(unsealed.claimed))
-    signer = signers.signer(unsealed, anchors, now)
+    introduced = unsealed.chain[-1] not in anchors
+    signer = signers.signer(unsealed, unsealed.chain[-1:] if introduced else anchors, now)
     message = read(unsealed, signer, recipient, now)
-    return Opened(message, unsealed.digest, signer.root, introduced=not anchors)
+    return Opened(message, unsealed.digest, signer.root, introduced)
 
 
 def unseal(data: bytes) -> Unsealed:
@@ -177,13 +178,12 @@ class KnownSigners:
         self._signers: dict[tuple[object, ...], Signer] = {}
 
     def signer(self, unsealed: Unsealed, anchors: Sequence[x509.Certificate], now: datetime) -> Signer:
-        """Steps 5 and 6: the verified signer of an envelope. A stranger's path (no anchors) must lead to the root at the
-        end of its own chain. Raises `PathError`."""
+        """Steps 5 and 6: the signer of an envelope, its path verified to one of `anchors`. Raises `PathError`."""
         key = (unsealed.chain, tuple(anchors))
         known = self._signers.get(key)
         if known is not None and known.valid_from <= now < known.valid_until:
             return known
-        signer = _verify_signer(unsealed, anchors or unsealed.chain[-1:], now)
+        signer = _verify_signer(unsealed, anchors, now)
         if len(self._signers) >= self._limit:
             self._signers.pop(next(iter(self._signers)), None)
         self._signers[key] = signer
@@ -193,14 +193,24 @@ class KnownSigners:
 def _verify_signer(unsealed: Unsealed, anchors: Sequence[x509.Certificate], now: datetime) -> Signer:
     leaf, *others = unsealed.chain
     path = verify_path(leaf, others, anchors, Purpose.ENVELOPE, now)
-    pem = leaf.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return Signer(
         organisation=unsealed.claimed,
         root=path[-1].public_bytes(Encoding.DER),
-        key=OKPKey.import_key(pem) if unsealed.algorithm == "EdDSA" else ECKey.import_key(pem),
+        key=_jose_key(leaf),
         valid_from=max(certificate.not_valid_before_utc for certificate in path),
         valid_until=min(certificate.not_valid_after_utc for certificate in path),
     )
+
+
+def _jose_key(leaf: x509.Certificate) -> ECKey | OKPKey:
+    public = leaf.public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    if isinstance(public, Ed25519PublicKey):
+        return OKPKey.import_key(pem)
+    if isinstance(public, EllipticCurvePublicKey) and public.curve.name in _CURVES:
+        return ECKey.import_key(pem)
+    fix = "Use an agent identity with a P-256, P-384 or Ed25519 key."
+    _refuse(ProblemCode.BAD_ALG, "x5c", "an agent identity with another kind of key", _ALLOWED, fix)
 
 
 def _verified_payload(unsealed: Unsealed, signer: Signer) -> bytes:

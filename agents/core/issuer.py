@@ -1,0 +1,259 @@
+"""The issuer's part of an enrollment, as pure decisions: who asks, what the policy says, what is recorded and answered.
+
+Signing and sealing happen between these steps, in `agents.service.issuing`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from agents.core.effects import (
+    Audit,
+    ConsumeInvitation,
+    Effect,
+    MoveTransaction,
+    OpenTransaction,
+    PinAnchor,
+    RecordCertificate,
+    RevokeCertificate,
+    StoreMessage,
+    TransactionKey,
+    Unit,
+)
+from agents.core.policy import Approved, Context, Held, Policy, Refused, Verdict, evaluate
+from protocol.csr import CertificationRequest
+from protocol.envelope import Opened
+from protocol.errors import EnvelopeError, Problem, ProblemCode, problem
+from protocol.invitation import IssuedInvitation, check_proof
+from protocol.messages import (
+    PROBLEMS_MAX,
+    Delivered,
+    EnrollmentAcknowledgement,
+    EnrollmentConfirmation,
+    EnrollmentReply,
+    EnrollmentRequest,
+    Issued,
+    Message,
+    Pending,
+    Rejected,
+    Verified,
+)
+from protocol.messages import Refused as RefusedReply
+from protocol.names import Fingerprint, OrganisationName, SerialNumber
+from protocol.transaction import Event, Role, State, step
+
+REPLY_LIFETIME = timedelta(days=7)
+"""How long a reply may wait in the requester's queue."""
+
+RENEW_AFTER_SHARE = 2 / 3
+"""Share of a certificate's lifetime after which its holder should enroll again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """What we know of an organisation that asks: its pinned roots, and our agreement with it if there is one."""
+
+    name: OrganisationName
+    anchors: frozenset[Fingerprint]
+    policy: Policy | None
+
+
+def key_of(opened: Opened) -> TransactionKey:
+    """The issuer's transaction that a message from a requester belongs to."""
+    return TransactionKey(Role.ISSUER, opened.message.sender, opened.message.transaction)
+
+
+def authenticate(
+    opened: Opened, requester: Requester, invitation: IssuedInvitation | None, us: OrganisationName, now: datetime
+) -> tuple[Effect, ...]:
+    """Decide whether the sender is who it says: its root is pinned, or it proves that it holds our invitation.
+
+    Returns what must be recorded together with the issuance: the pinned root, the used-up invitation. Raises
+    `ProtocolError` with what the requester's operator should do.
+    """
+    root = Fingerprint.of(opened.root)
+    proof = opened.message.body.invitation if isinstance(opened.message.body, EnrollmentRequest) else None
+    if opened.introduced and requester.anchors:
+        _refuse_other_root(root, requester)
+    if proof is None:
+        if opened.introduced:
+            _refuse_stranger(requester.name)
+        return ()
+    check_proof(
+        proof,
+        invitation,
+        issuer=us,
+        requester=requester.name,
+        root=root,
+        transaction=opened.message.transaction,
+        now=now,
+    )
+    return (
+        ConsumeInvitation(proof.id, requester.name, opened.message.transaction, now),
+        PinAnchor(requester.name, root, opened.root, now),
+    )
+
+
+def _refuse_other_root(root: Fingerprint, requester: Requester) -> None:
+    got = f"an agent identity under the root {root}"
+    pinned = f"the root pinned for {requester.name}: {', '.join(sorted(requester.anchors))}"
+    fix = "If your root was replaced on purpose, ask the issuer's operator to remove the old one; else check AGENT_HOME."
+    raise EnvelopeError(problem(ProblemCode.SIGNER_NOT_TRUSTED, "sender", got, pinned, fix))
+
+
+def _refuse_stranger(name: OrganisationName) -> None:
+    fix = "Enroll with an invitation: ask the issuer's operator for one (`agent invite`)."
+    got = f"{name}, which has not enrolled here before"
+    raise EnvelopeError(problem(ProblemCode.NOT_AUTHORIZED, "sender", got, "a known partner, or an invitation", fix))
+
+
+def judge(
+    csr: CertificationRequest, requester: Requester, context: Context
+) -> Verdict:
+    """The verdict on a well-formed request of an authenticated requester. Without an agreement it is a refusal."""
+    if requester.policy is None:
+        fix = "Ask the issuer's operator to agree on names first (`agent invite`)."
+        got = f"a request from {requester.name}"
+        return Refused((problem(ProblemCode.NOT_AUTHORIZED, "sender", got, "partners with an agreement", fix),))
+    return evaluate(csr, requester.policy, context)
+
+
+def refused(problems: tuple[Problem, ...]) -> RefusedReply:
+    """The refusal as it is sent: every problem, or the first ones and how many more there are."""
+    if len(problems) > PROBLEMS_MAX:
+        got = f"{len(problems) - PROBLEMS_MAX + 1} more problems"
+        more = problem(ProblemCode.BAD_REQUEST, "csr", got, "none", "Mend the ones listed and ask again.")
+        problems = (*problems[: PROBLEMS_MAX - 1], more)
+    return RefusedReply(problems=problems)
+
+
+def reply_to(opened: Opened, result: Issued | Pending | RefusedReply, now: datetime) -> Message:
+    """The reply, not yet sealed, to exactly the request that was opened."""
+    return _answer(opened.message, EnrollmentReply(request_digest=opened.digest, result=result), now)
+
+
+def acknowledgement(confirmation: Message, digest: Fingerprint, state: State, now: datetime) -> Message:
+    """The answer to a confirmation: the state that we recorded."""
+    body = EnrollmentAcknowledgement.model_validate({"certificate_digest": digest, "state": state.value})
+    return _answer(confirmation, body, now)
+
+
+def _answer(message: Message, body: EnrollmentReply | EnrollmentAcknowledgement, now: datetime) -> Message:
+    return Message(
+        sender=message.recipient,
+        recipient=message.sender,
+        transaction=message.transaction,
+        issued_at=now,
+        expires_at=now + REPLY_LIFETIME,
+        body=body,
+    )
+
+
+def renew_after(approved: Approved) -> datetime:
+    """When the holder of the certificate should enroll again."""
+    spec = approved.spec
+    return spec.not_before + (spec.not_after - spec.not_before) * RENEW_AFTER_SHARE
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One request on its way to being recorded: what was opened, its exact bytes, and the state it comes from."""
+
+    opened: Opened
+    sealed_request: bytes
+    names: tuple[str, ...]
+    before: State = State.RECEIVED
+
+
+def unit_for_issued(  # noqa: PLR0913 - everything that one issuance records
+    case: Case,
+    admission: tuple[Effect, ...],
+    approved: Approved,
+    serial: SerialNumber,
+    certificate: bytes,
+    sealed_reply: bytes,
+    key: Fingerprint,
+    us: OrganisationName,
+    now: datetime,
+) -> Unit:
+    """What one issuance records, in one piece: invitation used up, root pinned, certificate, state, exact reply."""
+    transaction = key_of(case.opened)
+    record = RecordCertificate(
+        serial=serial,
+        issuer=us,
+        subject=transaction.partner,
+        transaction=transaction.id,
+        certificate=certificate,
+        public_key=key,
+        not_before=approved.spec.not_before,
+        not_after=approved.spec.not_after,
+    )
+    audit = Audit(now, "issued", transaction.partner, transaction.id, f"serial {serial}")
+    moves = _moves(case, Event.GRANTED, now, serial=serial)
+    return Unit((*admission, *moves, record, _outgoing(case, sealed_reply, us, now), audit))
+
+
+def unit_for_pending(
+    case: Case, admission: tuple[Effect, ...], held: Held, sealed_reply: bytes, us: OrganisationName, now: datetime
+) -> Unit:
+    """What a held request records; the invitation is used up, so that the held request keeps its right."""
+    transaction = key_of(case.opened)
+    audit = Audit(now, "held", transaction.partner, transaction.id, held.reason)
+    moves = _moves(case, Event.HELD, now)
+    return Unit((*admission, *moves, _outgoing(case, sealed_reply, us, now), audit))
+
+
+def unit_for_refused(
+    case: Case, problems: tuple[Problem, ...], sealed_reply: bytes, us: OrganisationName, now: datetime
+) -> Unit:
+    """What a refusal records. The invitation stays good: the requester may mend the request and ask again."""
+    transaction = key_of(case.opened)
+    audit = Audit(now, "refused", transaction.partner, transaction.id, "; ".join(item.field for item in problems))
+    moves = _moves(case, Event.DECLINED, now, problems=problems)
+    return Unit((*moves, _outgoing(case, sealed_reply, us, now), audit))
+
+
+def _moves(
+    case: Case, event: Event, now: datetime, serial: SerialNumber | None = None, problems: tuple[Problem, ...] = ()
+) -> tuple[Effect, ...]:
+    """The transaction in its new state, and the request's exact bytes if this is the first that we record of it."""
+    key, message = key_of(case.opened), case.opened.message
+    after = step(Role.ISSUER, case.before, event)
+    if case.before is not State.RECEIVED:
+        return (MoveTransaction(key, case.before, after, now, serial, problems),)
+    opening = OpenTransaction(
+        key, after, case.opened.digest, now, message.expires_at, case.names, serial, problems, key_path=None
+    )
+    stored = StoreMessage(key, message.body.type, case.sealed_request, now, outgoing=False, link=message.recipient)
+    return (opening, stored)
+
+
+def _outgoing(case: Case, sealed: bytes, us: OrganisationName, now: datetime) -> StoreMessage:
+    return StoreMessage(key_of(case.opened), "enrollment.reply", sealed, now, outgoing=True, link=us)
+
+
+def event_of(confirmation: EnrollmentConfirmation) -> Event:
+    """What a confirmation means for the issuer's transaction."""
+    match confirmation.result:
+        case Verified():
+            return Event.CONFIRMED
+        case Delivered():
+            return Event.KEY_ELSEWHERE
+        case Rejected():
+            return Event.REJECTED
+        case never:
+            assert_never(never)
+
+
+def lapse(key: TransactionKey, serial: SerialNumber, event: Event, us: OrganisationName, now: datetime) -> Unit:
+    """Withdraw a certificate that was rejected or not confirmed in time: nobody should be able to use it."""
+    after = step(Role.ISSUER, State.ISSUED, event)
+    return Unit(
+        (
+            MoveTransaction(key, State.ISSUED, after, now),
+            RevokeCertificate(serial, us, now, event.value),
+            Audit(now, "lapsed", key.partner, key.id, f"serial {serial}: {event.value}"),
+        )
+    )

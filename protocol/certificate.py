@@ -1,0 +1,40 @@
+"""Facts of an X.509 certificate (RFC 5280) that both organisations compare. Verifies nothing: see `protocol.path`."""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from protocol.csr import NameKind, SubjectName
+from protocol.names import Fingerprint, SerialNumber
+
+_KINDS: dict[type[x509.GeneralName], NameKind] = {
+    x509.DNSName: NameKind.DNS,
+    x509.UniformResourceIdentifier: NameKind.URI,
+    x509.RFC822Name: NameKind.EMAIL,
+    x509.IPAddress: NameKind.IP,
+}
+
+
+def subject_names(certificate: x509.Certificate) -> tuple[SubjectName, ...]:
+    """The subject alternative names (RFC 5280 section 4.2.1.6) of the kinds that this protocol knows, in order."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(SubjectName(_KINDS[type(name)], str(name.value)) for name in extension.value if type(name) in _KINDS)
+
+
+def serial_number(certificate: x509.Certificate) -> SerialNumber:
+    """The serial number. Raises `NameSyntaxError` unless it is positive and below 2^159."""
+    return SerialNumber.from_int(certificate.serial_number)
+
+
+def public_key_info(certificate: x509.Certificate) -> bytes:
+    """The DER SubjectPublicKeyInfo."""
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def fingerprint(certificate: x509.Certificate) -> Fingerprint:
+    """SHA-256 of the certificate's DER."""
+    return Fingerprint.of(certificate.public_bytes(Encoding.DER))
