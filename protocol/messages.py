@@ -178,6 +178,13 @@ class ChannelStatement(Model):
     sees: PeerView
 
 
+class ChannelRefusal(Model):
+    """What the listening end says on the channel instead of its statement: every reason why not."""
+
+    type: Literal["channel.refusal"] = "channel.refusal"
+    problems: Problems
+
+
 M = TypeVar("M", bound=Model)
 
 
@@ -189,6 +196,11 @@ def parse_message(data: bytes) -> Message:
 def parse_statement(data: bytes) -> ChannelStatement:
     """Parse what the other end of a channel says. Raises `MessageError`."""
     return _parse(ChannelStatement, data)
+
+
+def parse_refusal(data: bytes) -> ChannelRefusal:
+    """Parse why the other end of a channel refuses us. Raises `MessageError`."""
+    return _parse(ChannelRefusal, data)
 
 
 def _parse(model: type[M], data: bytes) -> M:
