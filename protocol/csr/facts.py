@@ -1,4 +1,4 @@
-"""Certification requests (PKCS#10, RFC 2986): build one; parse one strictly, verify proof of possession, list its facts."""
+"""Facts of a certification request and of a public key, as values. How they are read is the business of `parse`."""
 
 from __future__ import annotations
 
