@@ -217,7 +217,7 @@ class SessionRecord:
 
     partner: OrganisationName
     at: datetime
-    we_saw: str
+    we_saw: str | None
     partner_saw: str | None
 
 
@@ -349,3 +349,22 @@ class ChannelListener(Protocol):
 
     def close(self, grace: float) -> None:
         """Stop listening; open exchanges get `grace` seconds."""
+
+
+# --- what people read ------------------------------------------------------------------------------------------------
+
+
+class Log(Protocol):
+    """A structured log: an event in a few words, and fields. Never given a secret."""
+
+    def debug(self, event: str, **fields: object) -> object:
+        """For whoever looks for a fault."""
+
+    def info(self, event: str, **fields: object) -> object:
+        """Something happened as it should."""
+
+    def warning(self, event: str, **fields: object) -> object:
+        """Something needs watching; the agent goes on."""
+
+    def error(self, event: str, **fields: object) -> object:
+        """Something needs the operator; `fix` says what to do."""

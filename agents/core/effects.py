@@ -149,6 +149,14 @@ class MarkPublished:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkSent:
+    """The broker confirmed these outgoing messages, each named by its transaction and message type. Idempotent."""
+
+    messages: tuple[tuple[TransactionKey, str], ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MarkUnpublished:
     """Have the latest outgoing message of this type in this transaction published again."""
 
@@ -168,11 +176,12 @@ class RecordApproval:
 
 @dataclass(frozen=True, slots=True)
 class RecordSession:
-    """A channel session with a partner: what each end saw, as JSON of two `protocol.messages.PeerView`."""
+    """A channel session with a partner: what each end saw, as JSON of two `protocol.messages.PeerView`. A None leaves
+    what was recorded before."""
 
     partner: OrganisationName
     at: datetime
-    we_saw: str
+    we_saw: str | None
     partner_saw: str | None
 
 
@@ -208,6 +217,7 @@ Effect = (
     | ConsumeInvitation
     | StoreMessage
     | MarkPublished
+    | MarkSent
     | MarkUnpublished
     | RecordApproval
     | RecordSession

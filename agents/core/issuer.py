@@ -17,6 +17,7 @@ from agents.core.effects import (
     OpenTransaction,
     PinAnchor,
     RecordCertificate,
+    RecordSession,
     RevokeCertificate,
     StoreMessage,
     TransactionKey,
@@ -99,7 +100,9 @@ def authenticate(
 def _refuse_other_root(root: Fingerprint, requester: Requester) -> None:
     got = f"an agent identity under the root {root}"
     pinned = f"the root pinned for {requester.name}: {', '.join(sorted(requester.anchors))}"
-    fix = "If your root was replaced on purpose, ask the issuer's operator to remove the old one; else check AGENT_HOME."
+    fix = (
+        "If your root was replaced on purpose, ask the issuer's operator to remove the old one; else check AGENT_HOME."
+    )
     raise EnvelopeError(problem(ProblemCode.SIGNER_NOT_TRUSTED, "sender", got, pinned, fix))
 
 
@@ -109,9 +112,7 @@ def _refuse_stranger(name: OrganisationName) -> None:
     raise EnvelopeError(problem(ProblemCode.NOT_AUTHORIZED, "sender", got, "a known partner, or an invitation", fix))
 
 
-def judge(
-    csr: CertificationRequest, requester: Requester, context: Context
-) -> Verdict:
+def judge(csr: CertificationRequest, requester: Requester, context: Context) -> Verdict:
     """The verdict on a well-formed request of an authenticated requester. Without an agreement it is a refusal."""
     if requester.policy is None:
         fix = "Ask the issuer's operator to agree on names first (`agent invite`)."
@@ -234,26 +235,42 @@ def _outgoing(case: Case, sealed: bytes, us: OrganisationName, now: datetime) ->
     return StoreMessage(key_of(case.opened), "enrollment.reply", sealed, now, outgoing=True, link=us)
 
 
-def event_of(confirmation: EnrollmentConfirmation) -> Event:
-    """What a confirmation means for the issuer's transaction."""
+def unit_for_confirmation(
+    key: TransactionKey,
+    before: State,
+    serial: SerialNumber,
+    confirmation: EnrollmentConfirmation,
+    us: OrganisationName,
+    now: datetime,
+) -> tuple[Unit | None, State]:
+    """What a confirmation of the certificate with `serial` records, and the state after it.
+
+    None to record where the transaction has been confirmed, or has lapsed, before.
+    """
+    if before is not State.ISSUED:
+        return None, before
     match confirmation.result:
-        case Verified():
-            return Event.CONFIRMED
+        case Verified(seen=seen):
+            session = RecordSession(key.partner, now, None, seen.model_dump_json())
+            return _close(key, serial, Event.CONFIRMED, now, session)
         case Delivered():
-            return Event.KEY_ELSEWHERE
+            return _close(key, serial, Event.KEY_ELSEWHERE, now)
         case Rejected():
-            return Event.REJECTED
+            return _close(key, serial, Event.REJECTED, now, RevokeCertificate(serial, us, now, Event.REJECTED.value))
         case never:
             assert_never(never)
 
 
-def lapse(key: TransactionKey, serial: SerialNumber, event: Event, us: OrganisationName, now: datetime) -> Unit:
-    """Withdraw a certificate that was rejected or not confirmed in time: nobody should be able to use it."""
+def unit_for_lapse(key: TransactionKey, serial: SerialNumber, us: OrganisationName, now: datetime) -> Unit:
+    """Withdraw a certificate that was not confirmed in time: nobody should be able to use it."""
+    withdrawal = RevokeCertificate(serial, us, now, Event.UNCONFIRMED.value)
+    return _close(key, serial, Event.UNCONFIRMED, now, withdrawal)[0]
+
+
+def _close(
+    key: TransactionKey, serial: SerialNumber, event: Event, now: datetime, *extra: Effect
+) -> tuple[Unit, State]:
     after = step(Role.ISSUER, State.ISSUED, event)
-    return Unit(
-        (
-            MoveTransaction(key, State.ISSUED, after, now),
-            RevokeCertificate(serial, us, now, event.value),
-            Audit(now, "lapsed", key.partner, key.id, f"serial {serial}: {event.value}"),
-        )
-    )
+    move = MoveTransaction(key, State.ISSUED, after, now)
+    audit = Audit(now, after.value, key.partner, key.id, f"serial {serial}: {event.value}")
+    return Unit((move, *extra, audit)), after

@@ -1,0 +1,69 @@
+"""Opens what a queue delivered. What cannot be opened is quarantined with the reason and dead-lettered, never retried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.core.effects import Quarantine, Unit
+from agents.ports import Clock, Delivery, Log
+from agents.service.partners import Partners
+from protocol.envelope import KnownSigners, Opened, open_envelope
+from protocol.errors import ProtocolError
+from protocol.names import OrganisationName
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A delivery and what was in it."""
+
+    delivery: Delivery
+    opened: Opened
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A delivery that nothing can be done with, and what is recorded of it."""
+
+    delivery: Delivery
+    unit: Unit
+
+
+class Inbox:
+    """Opens the deliveries of one link. Used by one thread."""
+
+    def __init__(
+        self, us: OrganisationName, link: OrganisationName, partners: Partners, clock: Clock, log: Log
+    ) -> None:
+        self._us, self._link = us, link
+        self._partners, self._clock, self._log = partners, clock, log
+        self._signers = KnownSigners()
+
+    def open(self, deliveries: Sequence[Delivery]) -> tuple[list[Letter], list[Unusable]]:
+        """Open each delivery on its own."""
+        letters, unusable = [], []
+        for delivery in deliveries:
+            opened = self.open_one(delivery.body)
+            if isinstance(opened, Opened):
+                letters.append(Letter(delivery, opened))
+            else:
+                unusable.append(self.unusable(delivery, str(opened)))
+        return letters, unusable
+
+    def open_one(self, body: bytes) -> Opened | ProtocolError:
+        """Open one envelope that is addressed to us, now."""
+        try:
+            return open_envelope(
+                body,
+                anchors_of=self._partners.anchors_of,
+                recipient=self._us,
+                now=self._clock.now(),
+                signers=self._signers,
+            )
+        except ProtocolError as error:
+            return error
+
+    def unusable(self, delivery: Delivery, reason: str) -> Unusable:
+        """What is recorded of a delivery that was of no use for `reason`."""
+        self._log.warning("message quarantined", why=reason, bytes=len(delivery.body))
+        return Unusable(delivery, Unit((Quarantine(self._link, self._clock.now(), reason, delivery.body),)))

@@ -1,0 +1,222 @@
+"""The issuing pipeline: what has arrived is taken as one batch and goes through each stage together.
+
+Order of effects (docs/ISSUANCE.md): open, look up, judge, sign, seal; one ledger commit; publish; acknowledge. Nothing
+signed leaves before its row is committed, and each item fails alone. Publishing overlaps with the next batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.core.effects import MarkSent, StoreMessage, TransactionKey, Unit
+from agents.core.issuer import acknowledgement, key_of, unit_for_confirmation
+from agents.ports import (
+    Bus,
+    Clock,
+    Delivery,
+    InvitationRecord,
+    Ledger,
+    Log,
+    Outgoing,
+    Publication,
+    PublishOutcome,
+    TransactionRecord,
+)
+from agents.service.answering import Answering, Parsed, parse
+from agents.service.inbox import Inbox, Letter, Unusable
+from agents.service.partners import Partners
+from protocol.envelope import Sealer
+from protocol.errors import ProtocolError
+from protocol.messages import EnrollmentConfirmation, EnrollmentRequest
+from protocol.names import Fingerprint, InvitationId, OrganisationName, SerialNumber
+from protocol.topology import out_exchange, reply_queue
+
+BATCH = 64
+"""Most requests in one batch; no timer waits for it to fill."""
+
+REPLY, ACKNOWLEDGEMENT = "enrollment.reply", "enrollment.acknowledgement"
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """One delivery that has been dealt with: what to record, and what to send if it was recorded."""
+
+    delivery: Delivery
+    unit: Unit | None
+    reply: Outgoing | None
+    key: TransactionKey | None = None
+    """The transaction that holds the reply in its outbox; None where the reply is not stored."""
+    dead: bool = False
+
+
+class Issuing:
+    """The issuer's side of one link. Used by one thread; several processes may work on one queue and one ledger."""
+
+    def __init__(  # noqa: PLR0913 - what it works with
+        self,
+        us: OrganisationName,
+        bus: Bus,
+        ledger: Ledger,
+        answering: Answering,
+        sealer: Sealer,
+        partners: Partners,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._us, self._bus, self._ledger = us, bus, ledger
+        self._answering, self._sealer, self._partners = answering, sealer, partners
+        self._clock, self._log = clock, log
+        self._inbox = Inbox(us, us, partners, clock, log)
+        self._again: list[Delivery] = []
+        """Deliveries whose outcome somebody else recorded first: looked at again, with that outcome known."""
+        self._published: tuple[Publication, list[_Done]] | None = None
+        self._sent: list[tuple[TransactionKey, str]] = []
+        """Stored replies that the broker has, to be recorded as such with the next commit."""
+
+    def work(self, timeout: float) -> int:
+        """Deal with one batch, waiting up to `timeout` seconds for it. Returns how many deliveries it had.
+
+        Raises `LedgerUnavailableError`, after which the deliveries come again.
+        """
+        idle = self._published is None and not self._sent and not self._again
+        arrived = self._bus.receive(BATCH - len(self._again), timeout if idle else 0.0)
+        deliveries, self._again = [*self._again, *arrived], []
+        if deliveries:
+            self._deal_with(deliveries)
+        else:
+            self._settle()
+            self._record_sent()
+        return len(deliveries)
+
+    def _deal_with(self, deliveries: list[Delivery]) -> None:
+        letters, unusable = self._inbox.open(deliveries)
+        records = self._ledger.transactions([key_of(letter.opened) for letter in letters])
+        done = [_Done(item.delivery, item.unit, None, dead=True) for item in unusable]
+        fresh = []
+        for letter in letters:
+            record = records.get(key_of(letter.opened))
+            if isinstance(letter.opened.message.body, EnrollmentRequest) and record is None:
+                fresh.append(letter)
+            else:
+                done.append(self._alone(letter, record))
+        done.extend(self._answer(fresh))
+        self._finish(done)
+
+    def _answer(self, letters: Sequence[Letter]) -> list[_Done]:
+        """The stages for new requests: parse all, look up once for all, then judge, sign and seal each."""
+        parsed = [parse(letter.opened, letter.delivery.body) for letter in letters]
+        invitations = self._ledger.invitations([id for item in parsed if (id := _invitation_of(item))])
+        keys = [item.csr.key.fingerprint for item in parsed if not isinstance(item.csr, ProtocolError)]
+        holders = dict(self._ledger.key_holders(keys))
+        return [
+            self._answer_one(letter, item, invitations, holders) for letter, item in zip(letters, parsed, strict=True)
+        ]
+
+    def _answer_one(
+        self,
+        letter: Letter,
+        parsed: Parsed,
+        invitations: dict[InvitationId, InvitationRecord],
+        holders: dict[Fingerprint, frozenset[OrganisationName]],
+    ) -> _Done:
+        answer = self._answering.answer(parsed, invitations, holders)
+        if answer is None:
+            reason = f"a request from {letter.opened.message.sender}, with whom there is no agreement"
+            return self._dead(self._inbox.unusable(letter.delivery, reason))
+        if not isinstance(parsed.csr, ProtocolError):
+            # A key in two requests of one batch must not pass because neither is recorded yet.
+            key = parsed.csr.key.fingerprint
+            holders[key] = holders.get(key, frozenset()) | {letter.opened.message.sender}
+        reply = self._reply(letter.opened.message.sender, letter.opened.message.transaction, REPLY, answer.sealed)
+        return _Done(letter.delivery, answer.unit, reply, key_of(letter.opened))
+
+    def _alone(self, letter: Letter, record: TransactionRecord | None) -> _Done:
+        """A message about a transaction that is on record, or should be."""
+        body = letter.opened.message.body
+        if isinstance(body, EnrollmentRequest) and record is not None:
+            return self._repeated(letter, record)
+        if isinstance(body, EnrollmentConfirmation) and record is not None and not letter.opened.introduced:
+            return self._confirmed(letter, body, record)
+        reason = f"a message of type {body.type} that answers nothing on record here"
+        return self._dead(self._inbox.unusable(letter.delivery, reason))
+
+    def _repeated(self, letter: Letter, record: TransactionRecord) -> _Done:
+        """A request that was answered before: the stored reply again; another request under its id is refused."""
+        sender, id = record.key.partner, record.key.id
+        if letter.opened.digest != record.request_digest:
+            return _Done(
+                letter.delivery, None, self._reply(sender, id, REPLY, self._answering.conflicting(letter.opened))
+            )
+        stored = self._ledger.message(record.key, REPLY)
+        reply = self._reply(sender, id, REPLY, stored.body) if stored else None
+        return _Done(letter.delivery, None, reply)
+
+    def _confirmed(self, letter: Letter, body: EnrollmentConfirmation, record: TransactionRecord) -> _Done:
+        certificate = self._ledger.certificate(self._us, record.serial) if record.serial else None
+        if certificate is None or Fingerprint.of(certificate.certificate) != body.certificate_digest:
+            reason = f"a confirmation of another certificate than the one of transaction {record.key.id}"
+            return self._dead(self._inbox.unusable(letter.delivery, reason))
+        return self._acknowledge(letter, body, record, certificate.serial)
+
+    def _acknowledge(
+        self, letter: Letter, body: EnrollmentConfirmation, record: TransactionRecord, serial: SerialNumber
+    ) -> _Done:
+        """Record a confirmation and answer with the state; a second one changes nothing and is answered alike."""
+        now = self._clock.now()
+        unit, state = unit_for_confirmation(record.key, record.state, serial, body, self._us, now)
+        sealed = self._sealer.seal(acknowledgement(letter.opened.message, body.certificate_digest, state, now))
+        reply = self._reply(record.key.partner, record.key.id, ACKNOWLEDGEMENT, sealed)
+        if unit is None:
+            return _Done(letter.delivery, None, reply)
+        self._log.info(
+            "confirmation recorded", transaction=record.key.id, partner=record.key.partner, state=state.value
+        )
+        stored = StoreMessage(record.key, ACKNOWLEDGEMENT, sealed, now, outgoing=True, link=self._us)
+        return _Done(letter.delivery, Unit((*unit.effects, stored)), reply, record.key)
+
+    def _dead(self, unusable: Unusable) -> _Done:
+        return _Done(unusable.delivery, unusable.unit, None, dead=True)
+
+    def _reply(self, partner: OrganisationName, transaction: str, kind: str, sealed: bytes) -> Outgoing:
+        return Outgoing(out_exchange(self._us), reply_queue(partner), sealed, kind, transaction, transaction)
+
+    def _finish(self, done: list[_Done]) -> None:
+        """Commit all, publish what was recorded, acknowledge, and only then wait for the batch before this one."""
+        with_unit = [item for item in done if item.unit is not None]
+        recorded = self._commit([item.unit for item in with_unit if item.unit is not None])
+        conflicts = {id(item) for item, kept in zip(with_unit, recorded, strict=True) if not kept}
+        kept = [item for item in done if id(item) not in conflicts]
+        replied = [item for item in kept if item.reply is not None]
+        publication = self._bus.publish([item.reply for item in replied if item.reply is not None])
+        self._bus.acknowledge([item.delivery for item in kept if not item.dead])
+        for item in kept:
+            if item.dead:
+                self._bus.dead_letter(item.delivery)
+        self._again = [item.delivery for item in done if id(item) in conflicts]
+        self._settle()
+        self._published = (publication, replied)
+        self._partners.forget()
+
+    def _commit(self, units: list[Unit]) -> tuple[bool, ...]:
+        sent, self._sent = self._sent, []
+        marks = [Unit((MarkSent(tuple(sent), self._clock.now()),))] if sent else []
+        return self._ledger.commit([*marks, *units])[len(marks) :]
+
+    def _settle(self) -> None:
+        """Collect the confirms of the batch before. What is not confirmed stays in the outbox for the sweep."""
+        if self._published is None:
+            return
+        (publication, replied), self._published = self._published, None
+        for item, outcome in zip(replied, publication.outcomes(), strict=True):
+            if item.key and item.reply and outcome is PublishOutcome.CONFIRMED:
+                self._sent.append((item.key, item.reply.type))
+
+    def _record_sent(self) -> None:
+        if self._sent:
+            self._commit([])
+
+
+def _invitation_of(parsed: Parsed) -> InvitationId | None:
+    body = parsed.opened.message.body
+    return body.invitation.id if isinstance(body, EnrollmentRequest) and body.invitation else None

@@ -1,0 +1,50 @@
+"""Partners and their trust anchors, remembered for a moment so that a batch asks the ledger once per partner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from agents.ports import Clock, Ledger, PartnerRecord
+from protocol.names import Fingerprint, OrganisationName
+from protocol.path import load_certificate
+
+REMEMBERED_SECONDS = 1.0
+"""How long an answer of the ledger is used: a withdrawn partner is refused after this at the latest."""
+
+
+class Partners:
+    """What the ledger knows of partners. Used by one thread."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger, self._clock = ledger, clock
+        self._known: dict[OrganisationName, tuple[PartnerRecord | None, Sequence[x509.Certificate]]] = {}
+        self._until = 0.0
+
+    def record(self, name: OrganisationName) -> PartnerRecord | None:
+        """The partner's record, None for a stranger."""
+        return self._look_up(name)[0]
+
+    def anchors_of(self, name: OrganisationName) -> Sequence[x509.Certificate]:
+        """The partner's pinned roots whose certificates have been seen; empty for a stranger."""
+        return self._look_up(name)[1]
+
+    def pinned(self, name: OrganisationName) -> frozenset[Fingerprint]:
+        """Fingerprints of the partner's pinned roots."""
+        record = self.record(name)
+        return frozenset(anchor.fingerprint for anchor in record.anchors) if record else frozenset()
+
+    def forget(self) -> None:
+        """Ask the ledger anew: something was just recorded."""
+        self._known.clear()
+
+    def _look_up(self, name: OrganisationName) -> tuple[PartnerRecord | None, Sequence[x509.Certificate]]:
+        if self._clock.monotonic() >= self._until:
+            self._known.clear()
+            self._until = self._clock.monotonic() + REMEMBERED_SECONDS
+        if name not in self._known:
+            record = self._ledger.partner(name)
+            anchors = record.anchors if record else ()
+            self._known[name] = (record, [load_certificate(one.certificate) for one in anchors if one.certificate])
+        return self._known[name]
