@@ -1,7 +1,7 @@
 """A RabbitMQ node of our own, in one directory, for demonstrations and tests.
 
 It listens on loopback ports only, knows no users but those of its definitions, and leaves nothing running: not when it
-is stopped, and not when this process ends in any other way. It is not the broker for production, which an operator runs.
+is stopped, and not when this process ends in any other way. In production an operator runs the broker.
 """
 
 from __future__ import annotations
@@ -86,8 +86,11 @@ class PrivateBroker:
         return self.directory / "log" / f"{_NODE}.log"
 
     def start(self) -> None:
-        """Start the node and wait until it greets a client. Raises `UnreachableError`, with the end of the node's log, if
-        it does not, and `ConfigurationError` if it cannot be run at all. Nothing is left running then."""
+        """Start the node and wait until it greets a client.
+
+        Raises `UnreachableError`, with the end of the node's log, if it does not, and `ConfigurationError` if it cannot
+        be run at all. Nothing is left running then.
+        """
         try:
             self._write_files()
             self._epmd = self._epmd or self._run(
@@ -116,14 +119,18 @@ class PrivateBroker:
         """End the node as a power failure would (SIGKILL). `start` brings it back."""
         self._end_node(signal.SIGKILL)
 
-    def ctl(self, *arguments: str) -> str:
-        """Run `rabbitmqctl` with these arguments and return what it printed. Raises `UnreachableError` if it fails."""
+    def ctl(self, *arguments: str, given: str = "") -> str:
+        """Run `rabbitmqctl`, with `given` as its standard input, and return what it printed.
+
+        Raises `UnreachableError` if it fails, with what it said.
+        """
         command = [str(self._installation.folder / "rabbitmqctl"), "--quiet", *arguments]
         try:
             done = subprocess.run(  # noqa: S603 - a program of the installation, no shell
                 command,
                 env=self._environment(),
                 cwd=self.directory,
+                input=given.encode(),
                 capture_output=True,
                 timeout=CTL_SECONDS,
                 check=False,

@@ -17,7 +17,8 @@ from agents.errors import UnreachableError
 HOST = "127.0.0.1"
 
 PORTS = range(20_000, 32_000)
-"""Below the range from which Linux picks local ports of connections, so that a node finds its ports free after a restart."""
+"""Below the range from which Linux picks local ports of connections, so that a node finds them free
+when it restarts."""
 
 PROBE_SECONDS = 2.0
 """Longest wait for one answer of a broker on this machine."""

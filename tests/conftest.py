@@ -1,0 +1,39 @@
+"""Fixtures for the whole tree. What they are made of lies in `tests/kit`."""
+
+import os
+
+import pytest
+from kit import broker as kit_broker
+
+from agents.adapters.broker_choice import find_broker
+
+
+def pytest_report_header():
+    return kit_broker.describe()
+
+
+@pytest.fixture(scope="session")
+def session_broker():
+    """One broker for the session; with pytest-xdist each worker has its own."""
+    with kit_broker.running_broker(find_broker(os.environ)) as broker:
+        yield broker
+
+
+@pytest.fixture
+def broker(session_broker):
+    """A broker that works: if the test breaks it, it is mended before the next one."""
+    return session_broker
+
+
+@pytest.fixture
+def breakable_broker(session_broker):
+    """A broker of our own that the test may stop, kill, block or change; mended afterwards. Skips on a given one."""
+    session_broker.require_own()
+    yield session_broker
+    session_broker.heal()
+
+
+@pytest.fixture
+def realm(broker):
+    """An issuer and three requesters in a virtual host that no other test uses."""
+    return broker.fresh()
