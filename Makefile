@@ -23,7 +23,7 @@ lint: setup ## Style, types, import contracts, generated documents, forbidden te
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/python scripts/generate_docs.py --check
 	@scripts/check-text
 
