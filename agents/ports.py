@@ -368,3 +368,28 @@ class Log(Protocol):
 
     def error(self, event: str, **fields: object) -> object:
         """Something needs the operator; `fix` says what to do."""
+
+
+# --- credentials on disk ---------------------------------------------------------------------------------------------
+
+
+class CredentialStore(Protocol):
+    """The credentials that we hold, one directory per issuer; `current` is the one in use. Raises `StateError`."""
+
+    def stage(
+        self,
+        issuer: OrganisationName,
+        serial: SerialNumber,
+        certificate: bytes,
+        chain: Sequence[bytes],
+        anchors: Sequence[bytes],
+        key_path: str | None,
+    ) -> None:
+        """Write the files of a credential (all DER in, PEM out) beside the current one: complete or not at all, and
+        idempotent. `key_path` is relative to the home; None for a key kept elsewhere."""
+
+    def activate(self, issuer: OrganisationName, serial: SerialNumber) -> None:
+        """Make a staged credential the current one, in one atomic step. Idempotent."""
+
+    def credential(self, issuer: OrganisationName, serial: SerialNumber | None = None) -> ChannelCredential | None:
+        """The staged credential with this serial, or the current one; None if there is none."""

@@ -170,6 +170,12 @@ def read(unsealed: Unsealed, signer: Signer, recipient: OrganisationName, now: d
     return message
 
 
+def reread(data: bytes) -> Message:
+    """The message in an envelope from our own ledger: one that we sealed, or opened before we kept it. Verifies nothing."""
+    envelope = _object(data, "envelope", {"payload", "protected", "signature"})
+    return parse_message(_decode(envelope["payload"], "payload"))
+
+
 class KnownSigners:
     """Verified signers by chain and anchors, bounded: a memory of `verify_path`, which stays pure."""
 

@@ -1,0 +1,157 @@
+"""The agent's own configuration, `agent.toml` in its home: text to a validated, frozen type.
+
+Paths in the file are relative to the home. Nothing secret stands in it, only where secrets lie.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from agents.config.reading import explain, read_duration, read_text
+from agents.errors import ConfigurationError
+from protocol.errors import NameSyntaxError
+from protocol.messages import Endpoint
+from protocol.names import DnsName, OrganisationName
+from protocol.topology import virtual_host
+
+FILE = "agent.toml"
+SIZE_MAX = 65_536
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """`host:port` as partners dial it. Raises `ConfigurationError`."""
+    host, _, port = text.rpartition(":")
+    try:
+        return Endpoint(host=DnsName(host), port=int(port))
+    except (NameSyntaxError, ValidationError, ValueError):
+        raise ConfigurationError(
+            f"endpoint '{text}': wanted NAME:PORT with a DNS name that the channel's certificate can carry, "
+            "for example localhost:8443 or channel.client-c.example:8443"
+        ) from None
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """`address:port` to listen on; port 0 lets the system choose. Raises `ConfigurationError`."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - TCP's last port
+        raise ConfigurationError(f"listen '{text}': wanted ADDRESS:PORT, for example 127.0.0.1:8443 or 0.0.0.0:8443")
+    return host.strip("[]"), int(port)
+
+
+def parse_broker_url(text: str) -> str:
+    """An AMQP URL without credentials: `amqp[s]://host[:port][/vhost]`. Raises `ConfigurationError`."""
+    try:
+        url = urlsplit(text)
+        port_is_fine = url.port is None or url.port > 0
+    except ValueError:
+        port_is_fine = False
+    if not port_is_fine or url.scheme not in {"amqp", "amqps"} or not url.hostname or url.query or url.fragment:
+        raise ConfigurationError(
+            f"broker URL: wanted amqp://HOST:PORT or amqps://HOST:PORT, got '{_without_secret(text)}'"
+        )
+    if url.password is not None or url.username is not None:
+        raise ConfigurationError(
+            f"broker URL '{_without_secret(text)}': wanted no user or password in it; "
+            "put the user into --broker-user and the password into a file (--broker-password-file)"
+        )
+    return text.rstrip("/")
+
+
+def _without_secret(text: str) -> str:
+    head, at, tail = text.rpartition("@")
+    return f"{head.split('://')[0]}://...@{tail}" if at else text
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Organisation(_Section):
+    """Who we are."""
+
+    name: OrganisationName
+    title: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Broker(_Section):
+    """How we reach the message broker; without a path in `url`, each issuer has its own virtual host there."""
+
+    url: Annotated[str, AfterValidator(parse_broker_url)]
+    user: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+
+    def location(self, issuer: OrganisationName) -> str:
+        """The URL of the virtual host through which organisations enroll with `issuer`."""
+        return self.url if urlsplit(self.url).path else f"{self.url}/{virtual_host(issuer)}"
+
+
+class Channel(_Section):
+    """Where partners reach our channel, and where we listen for them."""
+
+    endpoint: Annotated[Endpoint, BeforeValidator(lambda value: parse_endpoint(str(value)))]
+    listen: Annotated[str, AfterValidator(lambda value: parse_listen(value) and value)]
+
+
+class Authority(_Section):
+    """Where the passphrase of the CA keys lies."""
+
+    passphrase_file: str = "ca/passphrase"  # noqa: S105 - a path
+
+
+class Issuing(_Section):
+    """How we issue. Certificates that nobody confirms within `confirm_within` are withdrawn."""
+
+    confirm_within: Annotated[timedelta, BeforeValidator(read_duration)] = timedelta(hours=1)
+
+
+class Ledger(_Section):
+    """Where the ledger is: a file in the home, or a PostgreSQL URL where several issuers share one."""
+
+    url: str = "ledger.sqlite"
+
+
+class AgentConfig(_Section):
+    """The whole file."""
+
+    organisation: Organisation
+    broker: Broker | None = None
+    brokers: dict[OrganisationName, Broker] = {}
+    channel: Channel | None = None
+    ca: Authority = Authority()
+    issuing: Issuing = Issuing()
+    ledger: Ledger = Ledger()
+
+    def broker_for(self, issuer: OrganisationName) -> Broker | None:
+        """How we reach the broker of one issuer: its own section if there is one, else the common one."""
+        return self.brokers.get(issuer, self.broker)
+
+
+def parse_config(text: str, source: str) -> AgentConfig:
+    """Parse `agent.toml`. Raises `ConfigurationError` that names the key, what was got and what is allowed."""
+    try:
+        data: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{source} is not valid TOML: {error}") from None
+    try:
+        return AgentConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, AgentConfig, source)) from None
+
+
+def load_config(home: Path) -> AgentConfig:
+    """Read the configuration of the agent in `home`. Raises `ConfigurationError`, also where there is no agent."""
+    path = home / FILE
+    if not path.exists():
+        raise ConfigurationError(
+            f"no agent in {home}: {FILE} is not there. Make one with `agent init`, or name another with --home or AGENT_HOME."
+        )
+    return parse_config(read_text(path, SIZE_MAX), str(path))

@@ -1,0 +1,166 @@
+"""From an accepted answer to a verified credential: stage the files, open the channel, then make the credential current.
+
+The credential in use stays untouched until both ends of the channel have seen the new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from agents.core.effects import Effect, RecordSession, StoreMessage
+from agents.core.requester import confirmation_message, unit_for_move
+from agents.errors import AgentError, NotVerifiedError, UnreachableError
+from agents.ports import (
+    CertificateRecord,
+    ChannelCredential,
+    ChannelDialer,
+    ChannelReport,
+    Clock,
+    CredentialStore,
+    Ledger,
+    Log,
+    TransactionRecord,
+)
+from protocol.envelope import Sealer, reread
+from protocol.errors import Problem, ProblemCode, problem
+from protocol.messages import Delivered, EnrollmentReply, Issued, Rejected, Verified
+from protocol.names import OrganisationName
+from protocol.transaction import Event, Role, State
+
+CHANNEL_PATIENCE = timedelta(minutes=10)
+"""How long a channel that cannot be reached is tried before the certificate is given up; issuers wait longer."""
+
+RETRY_FIRST = 0.5
+RETRY_MAX = 15.0
+"""Seconds between two tries; doubled from the first to the longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Retry:
+    due: float
+    wait: float
+
+
+class Installing:
+    """Credentials from one issuer. Used by one thread."""
+
+    def __init__(  # noqa: PLR0913 - what it works with
+        self,
+        us: OrganisationName,
+        issuer: OrganisationName,
+        ledger: Ledger,
+        sealer: Sealer,
+        store: CredentialStore,
+        dialer: ChannelDialer,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._us, self._issuer, self._ledger = us, issuer, ledger
+        self._sealer, self._store, self._dialer = sealer, store, dialer
+        self._clock, self._log = clock, log
+        self._retries: dict[str, _Retry] = {}
+
+    def work(self) -> None:
+        """Take every transaction that is on its way one step further. Raises `LedgerUnavailableError`."""
+        for record in self._ledger.list_transactions(Role.REQUESTER, {State.ISSUED, State.INSTALLED}):
+            if record.key.partner == self._issuer and self._is_due(record):
+                self._advance(record)
+
+    def _is_due(self, record: TransactionRecord) -> bool:
+        retry = self._retries.get(record.key.id)
+        return retry is None or self._clock.monotonic() >= retry.due
+
+    def _advance(self, record: TransactionRecord) -> None:
+        certificate = self._ledger.certificate(self._issuer, record.serial) if record.serial else None
+        if certificate is None:
+            raise TypeError(f"the ledger holds no certificate for transaction {record.key.id}")
+        try:
+            if record.state is State.ISSUED:
+                self._install(record, certificate)
+            elif record.key_path is None:
+                self._deliver(record, certificate)
+            else:
+                self._verify(record, certificate)
+            self._retries.pop(record.key.id, None)
+        except NotVerifiedError as error:
+            self._give_up(record, certificate, str(error))
+        except AgentError as error:
+            self._try_again(record, certificate, error)
+
+    def _install(self, record: TransactionRecord, certificate: CertificateRecord) -> None:
+        """Write the credential's files beside the current one. They are complete or absent, never half there."""
+        stored = self._ledger.message(record.key, "enrollment.reply")
+        reply = reread(stored.body).body if stored else None
+        if not isinstance(reply, EnrollmentReply) or not isinstance(reply.result, Issued):
+            raise TypeError(f"the ledger holds no answer for transaction {record.key.id}")
+        partner = self._ledger.partner(self._issuer)
+        anchors = tuple(one.certificate for one in partner.anchors if one.certificate) if partner else ()
+        self._store.stage(
+            self._issuer, certificate.serial, certificate.certificate, reply.result.chain, anchors, _own_key(record)
+        )
+        self._log.info("credential installed", transaction=record.key.id, partner=self._issuer, serial=certificate.serial)
+        self._move(record, Event.INSTALLED)
+
+    def _deliver(self, record: TransactionRecord, certificate: CertificateRecord) -> None:
+        """The key is not ours to use: say that the certificate arrived, and leave the channel to the key's holder."""
+        self._store.activate(self._issuer, certificate.serial)
+        self._move(record, Event.KEY_ELSEWHERE, self._confirmation(record, certificate, Delivered()))
+
+    def _verify(self, record: TransactionRecord, certificate: CertificateRecord) -> None:
+        """Open the channel with the new credential; only if both ends agree does it become the current one."""
+        report = self._dial(record, certificate)
+        self._store.activate(self._issuer, certificate.serial)
+        seen, partner_saw = report.we_saw.model_dump_json(), report.partner_saw.model_dump_json()
+        session = RecordSession(self._issuer, self._clock.now(), seen, partner_saw)
+        confirmation = self._confirmation(record, certificate, Verified(seen=report.we_saw))
+        self._log.info("channel verified", transaction=record.key.id, partner=self._issuer, tls=report.we_saw.tls_version)
+        self._move(record, Event.CHANNEL_VERIFIED, confirmation, session)
+
+    def _dial(self, record: TransactionRecord, certificate: CertificateRecord) -> ChannelReport:
+        partner = self._ledger.partner(self._issuer)
+        credential = self._store.credential(self._issuer, certificate.serial)
+        if partner is None or partner.endpoint is None or credential is None:
+            raise TypeError(f"the ledger holds no endpoint or credential for transaction {record.key.id}")
+        if record.key_path and not _own_key(record):
+            credential = ChannelCredential(credential.chain_path, record.key_path)
+        anchors = [one.certificate for one in partner.anchors if one.certificate]
+        now = self._clock.now()
+        return self._dialer.dial(partner.endpoint, credential, anchors, self._us, self._issuer, now)
+
+    def _try_again(self, record: TransactionRecord, certificate: CertificateRecord, error: AgentError) -> None:
+        """A fault of ours or an unreachable partner passes; but an issuer does not wait for ever."""
+        unreachable = isinstance(error, UnreachableError)
+        if unreachable and record.updated_at + CHANNEL_PATIENCE < self._clock.now():
+            self._give_up(record, certificate, str(error))
+            return
+        last = self._retries.get(record.key.id)
+        wait = min(last.wait * 2, RETRY_MAX) if last else RETRY_FIRST
+        self._retries[record.key.id] = _Retry(self._clock.monotonic() + wait, wait)
+        self._log.warning("will try again", transaction=record.key.id, why=str(error), again_in_seconds=wait)
+
+    def _give_up(self, record: TransactionRecord, certificate: CertificateRecord, why: str) -> None:
+        fix = "Compare `agent channel check` on both sides; enroll again once the reason is mended."
+        reason = problem(ProblemCode.BAD_CERT_ID, "channel", why, "a channel that both ends verify", fix)
+        self._log.error("channel not verified", transaction=record.key.id, partner=self._issuer, why=why, fix=fix)
+        confirmation = self._confirmation(record, certificate, Rejected(problem=reason))
+        self._move(record, Event.UNUSABLE, confirmation, problems=(reason,))
+        self._retries.pop(record.key.id, None)
+
+    def _confirmation(
+        self, record: TransactionRecord, certificate: CertificateRecord, result: Verified | Delivered | Rejected
+    ) -> StoreMessage:
+        now = self._clock.now()
+        message = confirmation_message(record.key, self._us, certificate.certificate, result, now)
+        sealed = self._sealer.seal(message)
+        return StoreMessage(record.key, message.body.type, sealed, now, outgoing=True, link=self._issuer)
+
+    def _move(
+        self, record: TransactionRecord, event: Event, *effects: Effect, problems: tuple[Problem, ...] | None = None
+    ) -> None:
+        self._ledger.commit([unit_for_move(record.key, record.state, event, self._clock.now(), problems, *effects)])
+
+
+def _own_key(record: TransactionRecord) -> str | None:
+    """The key's path relative to our home; None for a key that lies elsewhere (its path is then absolute)."""
+    return None if record.key_path is None or record.key_path.startswith("/") else record.key_path

@@ -1,0 +1,182 @@
+"""The requester's side of one link: sends what was created, takes what comes back, installs and verifies it.
+
+Every step is recorded before the next begins, so that a restart goes on where it stopped (docs/ISSUANCE.md).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from agents.core.effects import MarkUnpublished, PinAnchor, StoreMessage, TransactionKey, Unit
+from agents.core.requester import accept, confirmation_message, unit_for_issued, unit_for_move
+from agents.ports import Bus, Clock, Ledger, Log, TransactionRecord
+from agents.service.inbox import Inbox, Letter, Unusable
+from agents.service.installing import Installing
+from agents.service.partners import Partners
+from agents.service.relay import Relay
+from protocol.csr import parse_csr
+from protocol.envelope import Sealer, reread
+from protocol.errors import ProtocolError
+from protocol.messages import (
+    EnrollmentAcknowledgement,
+    EnrollmentReply,
+    EnrollmentRequest,
+    Issued,
+    Pending,
+    Refused,
+    Rejected,
+)
+from protocol.names import Fingerprint, OrganisationName
+from protocol.transaction import Event, Role, State
+
+BATCH = 64
+
+WAITING = frozenset({State.CREATED, State.SENT, State.PENDING})
+"""States in which an answer is awaited."""
+
+REPEAT_FIRST = timedelta(seconds=30)
+REPEAT_MAX = timedelta(minutes=10)
+"""Time without an answer after which the same bytes are sent again; doubled from the first to the longest."""
+
+
+class Requesting:
+    """Enrollments with one issuer. Used by one thread."""
+
+    def __init__(  # noqa: PLR0913 - what it works with
+        self,
+        us: OrganisationName,
+        issuer: OrganisationName,
+        bus: Bus,
+        ledger: Ledger,
+        sealer: Sealer,
+        partners: Partners,
+        installing: Installing,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._us, self._issuer, self._bus, self._ledger = us, issuer, bus, ledger
+        self._sealer, self._partners, self._installing = sealer, partners, installing
+        self._clock, self._log = clock, log
+        self._inbox = Inbox(us, issuer, partners, clock, log)
+        self._relay = Relay(us, issuer, bus, ledger, clock, log)
+        self._repeat: dict[TransactionKey, tuple[datetime, timedelta]] = {}
+
+    def work(self, timeout: float) -> int:
+        """One round: send, take answers, go on with what is issued. Returns how many messages came or went.
+
+        Raises `LedgerUnavailableError`, after which the deliveries come again.
+        """
+        sent = self._relay.flush()
+        deliveries = self._bus.receive(BATCH, 0.0 if sent else timeout)
+        letters, unusable = self._inbox.open(deliveries)
+        for letter in letters:
+            outcome = self._take(letter)
+            unusable.extend([outcome] if outcome else [])
+        self._discard(unusable)
+        self._installing.work()
+        self._watch_waiting()
+        return sent + len(deliveries)
+
+    def _discard(self, unusable: list[Unusable]) -> None:
+        self._ledger.commit([item.unit for item in unusable])
+        for item in unusable:
+            self._bus.dead_letter(item.delivery)
+
+    def _take(self, letter: Letter) -> Unusable | None:
+        """Record what an answer means, then acknowledge it. An answer that fits nothing is unusable."""
+        key = TransactionKey(Role.REQUESTER, letter.opened.message.sender, letter.opened.message.transaction)
+        record = self._ledger.transactions([key]).get(key)
+        reason = self._why_unusable(letter, record)
+        if reason or record is None:
+            return self._inbox.unusable(letter.delivery, reason or "an answer to a request that was never made here")
+        self._record(letter, record)
+        self._partners.forget()
+        self._bus.acknowledge([letter.delivery])
+        return None
+
+    def _why_unusable(self, letter: Letter, record: TransactionRecord | None) -> str | None:
+        """None for an answer from the issuer we asked, to the very request that we sent."""
+        message, root = letter.opened.message, Fingerprint.of(letter.opened.root)
+        pinned = self._partners.pinned(message.sender)
+        if root not in pinned:
+            return f"{message.sender} signed under the root {root}, but pinned is {', '.join(sorted(pinned)) or 'none'}"
+        if not isinstance(message.body, EnrollmentReply | EnrollmentAcknowledgement):
+            return f"a message of type {message.body.type}, which an issuer does not send"
+        if record and isinstance(message.body, EnrollmentReply) and message.body.request_digest != record.request_digest:
+            return "a reply to another request under the same transaction id"
+        return None
+
+    def _record(self, letter: Letter, record: TransactionRecord) -> None:
+        body, now = letter.opened.message.body, self._clock.now()
+        kept = StoreMessage(record.key, body.type, letter.delivery.body, now, outgoing=False, link=self._issuer)
+        if isinstance(body, EnrollmentAcknowledgement):
+            self._log.info("acknowledged", transaction=record.key.id, partner=self._issuer, state=body.state)
+            self._ledger.commit([Unit((kept,))])
+        elif isinstance(body, EnrollmentReply) and record.state in WAITING:
+            self._ledger.commit([self._unit_for_reply(body, record, kept, letter.opened.root)])
+
+    def _unit_for_reply(self, reply: EnrollmentReply, record: TransactionRecord, kept: StoreMessage, root: bytes) -> Unit:
+        pin = PinAnchor(self._issuer, Fingerprint.of(root), root, kept.at)
+        self._log.info("answer received", transaction=record.key.id, partner=self._issuer, outcome=reply.result.outcome)
+        match reply.result:
+            case Pending():
+                return unit_for_move(record.key, record.state, Event.HELD, kept.at, None, kept, pin)
+            case Refused(problems=problems):
+                return unit_for_move(record.key, record.state, Event.DECLINED, kept.at, problems, kept, pin)
+            case Issued() as issued:
+                return self._unit_for_issued(issued, record, kept)
+
+    def _unit_for_issued(self, issued: Issued, record: TransactionRecord, kept: StoreMessage) -> Unit:
+        try:
+            asked = self._asked(record)
+            seconds = asked.lifetime_seconds
+            lifetime = timedelta(seconds=seconds) if seconds else None
+            accepted = accept(issued, parse_csr(asked.csr), lifetime, self._partners.pinned(self._issuer), kept.at)
+        except ProtocolError as error:
+            return self._unit_for_unacceptable(issued, record, kept, error)
+        return unit_for_issued(record.key, record.state, accepted, self._us, kept)
+
+    def _asked(self, record: TransactionRecord) -> EnrollmentRequest:
+        """The request of a transaction, from the exact bytes that were sent."""
+        stored = self._ledger.message(record.key, "enrollment.request")
+        body = reread(stored.body).body if stored else None
+        if not isinstance(body, EnrollmentRequest):
+            raise TypeError(f"the ledger holds no request for transaction {record.key.id}")
+        return body
+
+    def _unit_for_unacceptable(
+        self, issued: Issued, record: TransactionRecord, kept: StoreMessage, error: ProtocolError
+    ) -> Unit:
+        """An answer that we do not accept ends the transaction, and its issuer is told why."""
+        self._log.error("certificate not accepted", transaction=record.key.id, why=str(error), fix="tell the issuer's operator")
+        rejected = Rejected(problem=error.problems[0])
+        message = confirmation_message(record.key, self._us, issued.certificate, rejected, kept.at)
+        confirmation = StoreMessage(
+            record.key, message.body.type, self._sealer.seal(message), kept.at, outgoing=True, link=self._issuer
+        )
+        granted = unit_for_move(record.key, record.state, Event.GRANTED, kept.at, None, kept)
+        failed = unit_for_move(record.key, State.ISSUED, Event.UNUSABLE, kept.at, error.problems, confirmation)
+        return Unit(granted.effects + failed.effects)
+
+    def _watch_waiting(self) -> None:
+        """Give up what has expired; send again, the same bytes, what has had no answer for long."""
+        now = self._clock.now()
+        waiting = self._ledger.list_transactions(Role.REQUESTER, WAITING)
+        for record in waiting:
+            if record.key.partner != self._issuer:
+                continue
+            if record.expires_at < now:
+                self._ledger.commit([unit_for_move(record.key, record.state, Event.TIMED_OUT, now)])
+                self._log.warning("request expired", transaction=record.key.id, partner=self._issuer)
+            elif record.state is State.SENT:
+                self._repeat_if_due(record, now)
+        self._repeat = {record.key: self._repeat[record.key] for record in waiting if record.key in self._repeat}
+
+    def _repeat_if_due(self, record: TransactionRecord, now: datetime) -> None:
+        due, wait = self._repeat.get(record.key, (record.updated_at + REPEAT_FIRST, REPEAT_FIRST))
+        if now >= due:
+            self._ledger.commit([Unit((MarkUnpublished(record.key, "enrollment.request"),))])
+            self._log.info("request sent again", transaction=record.key.id, partner=self._issuer)
+            wait = min(wait * 2, REPEAT_MAX)
+            due = now + wait
+        self._repeat[record.key] = (due, wait)

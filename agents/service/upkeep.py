@@ -1,0 +1,119 @@
+"""What the issuer does by the clock: operators' words on held requests, certificates nobody confirmed, replies left behind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from agents.core.effects import Audit, MoveTransaction, Unit
+from agents.core.issuer import unit_for_lapse
+from agents.ports import Clock, Ledger, Log, OutboxRecord, TransactionRecord
+from agents.service.answering import Answer, Answering, parse
+from agents.service.inbox import Inbox
+from agents.service.relay import Relay
+from protocol.envelope import Opened
+from protocol.errors import Problem, ProblemCode, ProtocolError, problem
+from protocol.messages import EnrollmentRequest
+from protocol.names import OrganisationName
+from protocol.transaction import Event, Role, State, step
+
+SWEEP_SECONDS = 10.0
+"""A reply that is still not published after one to two of these is published again."""
+
+
+class Upkeep:
+    """The issuer's side of one link, apart from new messages. Used by the thread that issues."""
+
+    def __init__(  # noqa: PLR0913 - what it works with
+        self,
+        us: OrganisationName,
+        ledger: Ledger,
+        answering: Answering,
+        inbox: Inbox,
+        relay: Relay,
+        confirm_within: timedelta,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._us, self._ledger = us, ledger
+        self._answering, self._inbox, self._relay = answering, inbox, relay
+        self._confirm_within = confirm_within
+        self._clock, self._log = clock, log
+        self._left_behind: frozenset[int] | None = None
+        self._next_sweep = 0.0
+
+    def work(self) -> None:
+        """Do what is due. Raises `LedgerUnavailableError`."""
+        decided = [self._decide(record) for record in self._held() if record.approval is not None]
+        self._expire([record for record in self._held() if record.approval is None])
+        self._lapse()
+        if any(decided):
+            self._relay.flush()
+        if self._clock.monotonic() >= self._next_sweep:
+            self._sweep()
+            self._next_sweep = self._clock.monotonic() + SWEEP_SECONDS
+
+    def _held(self) -> tuple[TransactionRecord, ...]:
+        return self._ledger.list_transactions(Role.ISSUER, {State.PENDING})
+
+    def _decide(self, record: TransactionRecord) -> bool:
+        """Answer a held request as the operator said. The policy is asked again: it may have changed meanwhile."""
+        answer = self._answer(record)
+        if answer is None:
+            return self._end(record)
+        (recorded,) = self._ledger.commit([answer.unit])
+        return recorded
+
+    def _answer(self, record: TransactionRecord) -> Answer | None:
+        stored = self._ledger.message(record.key, "enrollment.request")
+        opened = self._inbox.open_one(stored.body) if stored else None
+        if stored is None or not isinstance(opened, Opened):
+            return None
+        parsed = parse(opened, stored.body)
+        body = opened.message.body
+        proof = body.invitation if isinstance(body, EnrollmentRequest) else None
+        keys = [] if isinstance(parsed.csr, ProtocolError) else [parsed.csr.key.fingerprint]
+        return self._answering.answer(
+            parsed,
+            self._ledger.invitations([proof.id] if proof else []),
+            self._ledger.key_holders(keys),
+            approval=record.approval,
+            before=State.PENDING,
+            denied=None if record.approval else _denied(record.approval_reason or ""),
+        )
+
+    def _expire(self, records: list[TransactionRecord]) -> None:
+        for record in records:
+            if record.expires_at < self._clock.now():
+                self._end(record)
+
+    def _end(self, record: TransactionRecord) -> bool:
+        now = self._clock.now()
+        after = step(Role.ISSUER, State.PENDING, Event.TIMED_OUT)
+        move = MoveTransaction(record.key, State.PENDING, after, now)
+        audit = Audit(now, after.value, record.key.partner, record.key.id, "the request expired before it was decided")
+        (recorded,) = self._ledger.commit([Unit((move, audit))])
+        return recorded
+
+    def _lapse(self) -> None:
+        now = self._clock.now()
+        for record in self._ledger.list_transactions(Role.ISSUER, {State.ISSUED}):
+            if record.serial and record.updated_at + self._confirm_within < now:
+                self._ledger.commit([unit_for_lapse(record.key, record.serial, self._us, now)])
+                self._log.warning("certificate lapsed", transaction=record.key.id, partner=record.key.partner)
+
+    def _sweep(self) -> None:
+        """Publish replies that wait since the last sweep: a process ended between commit and confirm, or the broker
+        did. On the first sweep nobody else can be about to publish them."""
+        rows = self._ledger.outbox(self._us, limit=1000)
+        due = tuple(row for row in rows if self._left_behind is None or row.sequence in self._left_behind)
+        self._left_behind = frozenset(row.sequence for row in rows)
+        self._publish(due)
+
+    def _publish(self, rows: tuple[OutboxRecord, ...]) -> None:
+        if rows and self._relay.flush(rows):
+            self._log.info("replies published again", count=len(rows))
+
+
+def _denied(reason: str) -> Problem:
+    fix = "Ask the issuer's operator what would be approved, then enroll again."
+    return problem(ProblemCode.NOT_AUTHORIZED, "approval", f"denied by the issuer: {reason}", "an approved request", fix)
