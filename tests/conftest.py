@@ -1,6 +1,7 @@
 """Fixtures for the whole tree. What they are made of lies in `tests/kit`."""
 
 import os
+import time
 
 import pytest
 from kit import broker as kit_broker
@@ -37,3 +38,17 @@ def breakable_broker(session_broker):
 def realm(broker):
     """An issuer and three requesters in a virtual host that no other test uses."""
     return broker.fresh()
+
+
+@pytest.fixture
+def eventually():
+    """Wait until something becomes true, and fail if it does not within half a minute."""
+
+    def wait(holds, seconds=30.0):
+        deadline = time.monotonic() + seconds
+        while not holds():
+            if time.monotonic() > deadline:
+                pytest.fail(f"not true within {seconds:.0f} s")
+            time.sleep(0.02)
+
+    return wait
