@@ -1,0 +1,162 @@
+"""The questions of the `Ledger` port: one SELECT each, which sees one committed state and waits for no commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import groupby, islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Select, func, select, tuple_
+
+from agents.adapters.ledger import records
+from agents.adapters.ledger import schema as s
+from agents.adapters.ledger.backend import Backend
+from agents.core.effects import TransactionKey
+from agents.errors import StateError
+from agents.ports import (
+    CertificateRecord,
+    InvitationRecord,
+    OutboxRecord,
+    PartnerRecord,
+    SessionRecord,
+    TransactionRecord,
+)
+from protocol.names import Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
+from protocol.transaction import Role, State
+
+IN_MAX = 500
+"""Most values in one IN list: databases bound the parameters of a statement."""
+
+T = TypeVar("T")
+
+_PARTNERS = (
+    select(s.partners, s.anchors.c.fingerprint, s.anchors.c.certificate)
+    .select_from(s.partners.outerjoin(s.anchors))
+    .order_by(s.partners.c.name, s.anchors.c.pinned_at, s.anchors.c.fingerprint)
+)
+_NEWEST_TRANSACTIONS = select(s.transactions).order_by(s.transactions.c.created_at.desc(), s.transactions.c.id.desc())
+_NEWEST_CERTIFICATES = select(s.certificates).order_by(s.certificates.c.sequence.desc())
+
+
+class Queries:
+    """The reading half of the ledger."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def partner(self, name: OrganisationName) -> PartnerRecord | None:
+        """What is known of a partner."""
+        found = self._rows(_PARTNERS.where(s.partners.c.name == str(name)), list)
+        return self._made(records.partner_record, found) if found else None
+
+    def partners(self) -> tuple[PartnerRecord, ...]:
+        """All partners, by name."""
+        rows = self._rows(_PARTNERS, list)
+        return tuple(self._made(records.partner_record, list(one)) for _, one in groupby(rows, lambda row: row.name))
+
+    def invitations(self, ids: Collection[InvitationId]) -> dict[InvitationId, InvitationRecord]:
+        """Those of `ids` that exist."""
+        column = s.invitations.c.id
+        found = (
+            self._all(select(s.invitations).where(column.in_(part)), records.invitation_record) for part in _parts(ids)
+        )
+        return {record.id: record for part in found for record in part}
+
+    def transactions(self, keys: Collection[TransactionKey]) -> dict[TransactionKey, TransactionRecord]:
+        """Those of `keys` that exist."""
+        t = s.transactions.c
+        columns = tuple_(t.id, t.partner, t.role)
+        parts = _parts([(str(key.id), str(key.partner), str(key.role)) for key in keys])
+        found = (
+            self._all(select(s.transactions).where(columns.in_(part)), records.transaction_record) for part in parts
+        )
+        return {record.key: record for part in found for record in part}
+
+    def list_transactions(
+        self, role: Role | None = None, states: Collection[State] | None = None, limit: int = 1000
+    ) -> tuple[TransactionRecord, ...]:
+        """Transactions in the order of creation, newest first, filtered where a filter is given."""
+        query = _NEWEST_TRANSACTIONS.limit(limit)
+        if role is not None:
+            query = query.where(s.transactions.c.role == str(role))
+        if states is not None:
+            query = query.where(s.transactions.c.state.in_([str(state) for state in states]))
+        return self._all(query, records.transaction_record)
+
+    def find_transactions(self, id: TransactionId) -> tuple[TransactionRecord, ...]:
+        """Transactions with this id, in any role, with any partner."""
+        return self._all(_NEWEST_TRANSACTIONS.where(s.transactions.c.id == str(id)), records.transaction_record)
+
+    def message(self, key: TransactionKey, type: str) -> OutboxRecord | None:
+        """The latest stored message of this type in a transaction, incoming or outgoing."""
+        m = s.messages.c
+        of_transaction = (m.transaction_id == str(key.id), m.partner == str(key.partner), m.role == str(key.role))
+        query = select(s.messages).where(*of_transaction, m.type == type).order_by(m.sequence.desc()).limit(1)
+        return self._first(query, records.outbox_record)
+
+    def outbox(self, link: OrganisationName, limit: int, after: int = 0) -> tuple[OutboxRecord, ...]:
+        """Outgoing messages of a link that are not marked published, with a sequence above `after`, oldest first."""
+        p = s.publications.c
+        query = (
+            select(s.messages)
+            .join(s.publications, s.messages.c.sequence == p.sequence)
+            .where(p.link == str(link), p.published_at.is_(None), p.sequence > after)
+            .order_by(p.sequence)
+            .limit(limit)
+        )
+        return self._all(query, records.outbox_record)
+
+    def certificate(self, issuer: OrganisationName, serial: SerialNumber) -> CertificateRecord | None:
+        """One certificate."""
+        c = s.certificates.c
+        query = select(s.certificates).where(c.issuer == str(issuer), c.serial == str(serial))
+        return self._first(query, records.certificate_record)
+
+    def certificates(self, subject: OrganisationName | None = None) -> tuple[CertificateRecord, ...]:
+        """All certificates, newest first, or those of one subject."""
+        of_subject = () if subject is None else (s.certificates.c.subject == str(subject),)
+        return self._all(_NEWEST_CERTIFICATES.where(*of_subject), records.certificate_record)
+
+    def key_holders(self, public_keys: Collection[Fingerprint]) -> dict[Fingerprint, frozenset[OrganisationName]]:
+        """Which organisations hold certificates for these public keys; a key without one is absent."""
+        c = s.certificates.c
+        holders: dict[Fingerprint, set[OrganisationName]] = {}
+        for part in _parts(public_keys):
+            query = select(c.public_key, c.subject).where(c.public_key.in_(part)).distinct()
+            for key, name in self._all(query, lambda row: (Fingerprint(row.public_key), OrganisationName(row.subject))):
+                holders.setdefault(key, set()).add(name)
+        return {key: frozenset(names) for key, names in holders.items()}
+
+    def last_session(self, partner: OrganisationName) -> SessionRecord | None:
+        """The latest channel session with a partner."""
+        return self._first(select(s.sessions).where(s.sessions.c.partner == str(partner)), records.session_record)
+
+    def quarantine_count(self) -> int:
+        """How many unusable messages are kept."""
+        return self._rows(select(func.count()).select_from(s.quarantine), lambda rows: int(rows.scalar_one()))
+
+    def _all(self, query: Select[Any], make: Callable[[Any], T]) -> tuple[T, ...]:
+        return tuple(self._made(make, row) for row in self._rows(query, list))
+
+    def _first(self, query: Select[Any], make: Callable[[Any], T]) -> T | None:
+        return next(iter(self._all(query, make)), None)
+
+    def _rows(self, query: Select[Any], fetch: Callable[[Any], T]) -> T:
+        with self._backend.translating(), self._backend.reader.connect() as connection:
+            return fetch(connection.execute(query))
+
+    def _made(self, make: Callable[[Any], T], row: Any) -> T:
+        try:
+            return make(row)
+        except (ValueError, TypeError) as error:
+            fix = "Keep a copy, and restore the ledger from a backup."
+            raise StateError(
+                f"The ledger at {self._backend.place} holds a row that cannot be: {error}. {fix}"
+            ) from error
+
+
+def _parts(values: Collection[Any]) -> Iterator[Sequence[Any]]:
+    """`values` without repetition, at most `IN_MAX` at a time; names as plain text."""
+    rest = iter(dict.fromkeys(values))
+    while part := list(islice(rest, IN_MAX)):
+        yield [str(value) if isinstance(value, str) else value for value in part]
