@@ -6,15 +6,16 @@ What surrounds a message and proves who sent it is the envelope's business (`pro
 
 from __future__ import annotations
 
-from datetime import UTC
-from typing import Annotated, Literal, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from protocol.errors import MessageError, Problem, ProblemCode, printable, problem
+from protocol.errors import MessageError, Problem, ProblemCode, ProtocolError, printable, problem
 from protocol.names import DnsName, Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
 
-VERSION = 1
+VERSION: Final = 1
 
 CSR_MAX = 65_536
 """Largest certification request that fits the protocol, in bytes of DER; a policy may allow less."""
@@ -28,7 +29,15 @@ CHAIN_MAX = 4
 PROBLEMS_MAX = 32
 """Most problems in one refusal; an issuer that finds more says so in the last one."""
 
-Instant = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time in the years 1 to 9999 of UTC") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Csr = Annotated[bytes, Field(min_length=1, max_length=CSR_MAX)]
 Certificate = Annotated[bytes, Field(min_length=1, max_length=CERTIFICATE_MAX)]
 Chain = Annotated[tuple[Certificate, ...], Field(max_length=CHAIN_MAX, strict=False)]
@@ -40,7 +49,12 @@ class Model(BaseModel):
     """Frozen, strict, and closed: a field that is not named here is an error."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, ser_json_bytes="base64", val_json_bytes="base64", hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        hide_input_in_errors=True,
     )
 
 
@@ -207,19 +221,33 @@ def _parse(model: type[M], data: bytes) -> M:
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
-        raise MessageError(*_problems(error)) from None
-    except RecursionError:
-        fix = "Send a message of this version."
-        raise MessageError(problem(ProblemCode.BAD_DATA_FORMAT, "message", "nested JSON", "flat JSON", fix)) from None
+        found = error.errors(include_url=False)
+        raise MessageError(*map(_problem_of, found[:PROBLEMS_MAX])) from None
 
 
-def _problems(error: ValidationError) -> list[Problem]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [_one_problem(item["type"], ".".join(map(str, item["loc"])), item["msg"]) for item in found[:PROBLEMS_MAX]]
-
-
-def _one_problem(kind: str, field: str, message: str) -> Problem:
-    version = field == "version"
-    code = ProblemCode.UNSUPPORTED_VERSION if version else ProblemCode.BAD_DATA_FORMAT
+def _problem_of(error: ErrorDetails) -> Problem:
+    field = ".".join(map(str, error["loc"])) or "message"
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, ProtocolError):
+        return cause.problems[0].model_copy(update={"field": printable(field)})
+    code = ProblemCode.UNSUPPORTED_VERSION if field == "version" else ProblemCode.BAD_DATA_FORMAT
     fix = "Both agents must speak the same protocol version; compare `agent --version` on both sides."
-    return problem(code, field or "message", printable(message), f"what docs/PROTOCOL.md says ({kind})", fix)
+    allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return problem(code, field, _got(error), allowed, fix)
+
+
+def _got(error: ErrorDetails) -> str:
+    """What was received in the place of the error, shortly."""
+    match error["type"], error["input"]:
+        case "missing", _:
+            return "nothing"
+        case "json_invalid", _:
+            return "text that cannot be read as JSON"
+        case _, None:
+            return "null"
+        case _, dict():
+            return "an object"
+        case _, list():
+            return "a list"
+        case _, value:
+            return f"'{value}'"
