@@ -99,7 +99,9 @@ class Installing:
         self._store.stage(
             self._issuer, certificate.serial, certificate.certificate, reply.result.chain, anchors, _own_key(record)
         )
-        self._log.info("credential installed", transaction=record.key.id, partner=self._issuer, serial=certificate.serial)
+        self._log.info(
+            "credential installed", transaction=record.key.id, partner=self._issuer, serial=certificate.serial
+        )
         self._move(record, Event.INSTALLED)
 
     def _deliver(self, record: TransactionRecord, certificate: CertificateRecord) -> None:
@@ -114,7 +116,9 @@ class Installing:
         seen, partner_saw = report.we_saw.model_dump_json(), report.partner_saw.model_dump_json()
         session = RecordSession(self._issuer, self._clock.now(), seen, partner_saw)
         confirmation = self._confirmation(record, certificate, Verified(seen=report.we_saw))
-        self._log.info("channel verified", transaction=record.key.id, partner=self._issuer, tls=report.we_saw.tls_version)
+        self._log.info(
+            "channel verified", transaction=record.key.id, partner=self._issuer, tls=report.we_saw.tls_version
+        )
         self._move(record, Event.CHANNEL_VERIFIED, confirmation, session)
 
     def _dial(self, record: TransactionRecord, certificate: CertificateRecord) -> ChannelReport:

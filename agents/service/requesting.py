@@ -102,7 +102,11 @@ class Requesting:
             return f"{message.sender} signed under the root {root}, but pinned is {', '.join(sorted(pinned)) or 'none'}"
         if not isinstance(message.body, EnrollmentReply | EnrollmentAcknowledgement):
             return f"a message of type {message.body.type}, which an issuer does not send"
-        if record and isinstance(message.body, EnrollmentReply) and message.body.request_digest != record.request_digest:
+        if (
+            record
+            and isinstance(message.body, EnrollmentReply)
+            and message.body.request_digest != record.request_digest
+        ):
             return "a reply to another request under the same transaction id"
         return None
 
@@ -115,7 +119,9 @@ class Requesting:
         elif isinstance(body, EnrollmentReply) and record.state in WAITING:
             self._ledger.commit([self._unit_for_reply(body, record, kept, letter.opened.root)])
 
-    def _unit_for_reply(self, reply: EnrollmentReply, record: TransactionRecord, kept: StoreMessage, root: bytes) -> Unit:
+    def _unit_for_reply(
+        self, reply: EnrollmentReply, record: TransactionRecord, kept: StoreMessage, root: bytes
+    ) -> Unit:
         pin = PinAnchor(self._issuer, Fingerprint.of(root), root, kept.at)
         self._log.info("answer received", transaction=record.key.id, partner=self._issuer, outcome=reply.result.outcome)
         match reply.result:
@@ -148,7 +154,9 @@ class Requesting:
         self, issued: Issued, record: TransactionRecord, kept: StoreMessage, error: ProtocolError
     ) -> Unit:
         """An answer that we do not accept ends the transaction, and its issuer is told why."""
-        self._log.error("certificate not accepted", transaction=record.key.id, why=str(error), fix="tell the issuer's operator")
+        self._log.error(
+            "certificate not accepted", transaction=record.key.id, why=str(error), fix="tell the issuer's operator"
+        )
         rejected = Rejected(problem=error.problems[0])
         message = confirmation_message(record.key, self._us, issued.certificate, rejected, kept.at)
         confirmation = StoreMessage(

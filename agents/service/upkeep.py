@@ -116,4 +116,6 @@ class Upkeep:
 
 def _denied(reason: str) -> Problem:
     fix = "Ask the issuer's operator what would be approved, then enroll again."
-    return problem(ProblemCode.NOT_AUTHORIZED, "approval", f"denied by the issuer: {reason}", "an approved request", fix)
+    return problem(
+        ProblemCode.NOT_AUTHORIZED, "approval", f"denied by the issuer: {reason}", "an approved request", fix
+    )

@@ -1,0 +1,72 @@
+"""Reading configuration files: bounded, and with errors that name the key, what was got and the nearest known key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from agents.errors import ConfigurationError
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def read_text(path: Path, size_max: int) -> str:
+    """The text of a file of at most `size_max` bytes. Raises `ConfigurationError`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(size_max + 1)
+        text = data.decode("utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}. Check that it exists and is readable.") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not text in UTF-8.") from None
+    if len(data) > size_max:
+        raise ConfigurationError(f"{path} is larger than {size_max} bytes, which no such file needs to be.")
+    return text
+
+
+def read_duration(value: object) -> timedelta:
+    """A duration written as a number and a unit: `90s`, `45m`, `12h`, `30d`. Raises `ValueError`."""
+    match = re.fullmatch(r"([0-9]{1,7})([smhd])", value, re.ASCII) if isinstance(value, str) else None
+    if not match:
+        raise ValueError("wanted a duration such as 45m, 12h or 30d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
+    """Every fault of a configuration file, one a line."""
+    return "\n".join(_line(dict(item), model, source) for item in error.errors(include_url=False))
+
+
+def _line(item: dict[str, Any], model: type[BaseModel], source: str) -> str:
+    *place, last = [str(part) for part in item["loc"]] or ["?"]
+    key = ".".join([*place, last])
+    if item["type"] == "extra_forbidden":
+        known = sorted(_fields_at(model, place))
+        nearest = difflib.get_close_matches(last, known, n=1)
+        hint = f"did you mean '{nearest[0]}'?" if nearest else f"known here: {', '.join(known)}."
+        return f"{source}: unknown key '{key}'; {hint}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    got = "" if item["type"] == "missing" else f" (got {item['input']!r:.80})"
+    return f"{source}: {key}: {message}{got}"
+
+
+def _fields_at(model: type[BaseModel], place: list[str]) -> set[str]:
+    """Names that the section at `place` may hold."""
+    for part in place:
+        found = model.model_fields.get(part)
+        if found is None:
+            continue
+        inner = [kind for kind in (found.annotation, *_all_args(found.annotation)) if isinstance(kind, type)]
+        model = next((kind for kind in inner if issubclass(kind, BaseModel)), model)
+    return set(model.model_fields)
+
+
+def _all_args(annotation: Any) -> list[Any]:
+    found = list(get_args(annotation))
+    return found + [inner for arg in found for inner in _all_args(arg)]
