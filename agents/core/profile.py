@@ -149,7 +149,7 @@ def build(spec: CertificateSpec, issuer: Issuer, serial: SerialNumber) -> x509.C
     )
 
 
-def signature_hash(key: CertificateIssuerPublicKeyTypes) -> hashes.HashAlgorithm:
+def signature_hash(key: CertificateIssuerPublicKeyTypes) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
     """The hash that a CA with this public key signs with: as strong as its curve (RFC 5480 section 4), SHA-256 for RSA.
 
     Raises `StateError` for a kind of key that no CA here has.

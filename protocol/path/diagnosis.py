@@ -32,7 +32,8 @@ def explain(
         if now < certificate.not_valid_before_utc:
             return _not_yet_valid(_who(certificate, leaf), certificate, now)
     fix = "Issue the certificate again without that fault (RFC 5280 section 6.1), or check the CA's own constraints."
-    return problem(ProblemCode.SIGNER_NOT_TRUSTED, "certificate path", reason, "a valid path to the trust anchor", fix)
+    got = reason.removeprefix("validation failed: ").split(" (encountered processing")[0]
+    return problem(ProblemCode.SIGNER_NOT_TRUSTED, "certificate path", got, "a valid path to the trust anchor", fix)
 
 
 def _walk(leaf: x509.Certificate, pool: Certificates) -> list[x509.Certificate]:
@@ -57,7 +58,7 @@ def _leads_elsewhere(end: x509.Certificate, intermediates: Certificates, anchors
     pinned = " or ".join(_fingerprint(anchor) for anchor in anchors)
     allowed = f"a path to the trust anchor with SHA-256 {pinned}"
     if end.subject == end.issuer:
-        got = f"a path to {_name(end.subject)} with SHA-256 {_fingerprint(end)}"
+        got = f"a path to the root with SHA-256 {_fingerprint(end)}, {_name(end.subject)}"
         fix = (
             "Compare both fingerprints with the partner; if a root was replaced on purpose, exchange a new invitation."
         )

@@ -1,0 +1,130 @@
+"""The ceremony of `agent init`: keys, CA, identity and channel certificate are made, tested, and then put in place.
+
+Here, with the CA's key in memory, the agent's own certificates are signed, and nowhere else; for partners there is
+`CaSigner`. The directory `ca` comes last: a home with it is complete, and what an interrupted ceremony left behind in a
+home without it was never used and is replaced.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from agents.adapters import files
+from agents.adapters.keystore import layout
+from agents.adapters.keystore.authority import Authority, Keyed, generate, sign
+from agents.adapters.keystore.imported import read_authority
+from agents.core import profile
+from agents.core.organisation import OrganisationPlan
+from agents.core.pem import certificates_pem, private_key_pem, public_key_der
+from agents.errors import ConfigurationError
+from agents.ports import Entropy
+from protocol.errors import PathError
+from protocol.names import DnsName
+from protocol.path import Purpose, verify_path
+
+
+def create_organisation(home: Path, plan: OrganisationPlan, now: datetime, entropy: Entropy) -> None:
+    """Make everything that `plan` asks for under `home`.
+
+    Raises `ConfigurationError` if `home` has a CA already or a CA to be imported cannot be used, `StateError` if the
+    disk refuses; then nothing that the agent would use has been left in `home`.
+    """
+    if (home / layout.CA).exists():
+        raise ConfigurationError(f"{home / layout.CA} exists: this home has its CA already. Use another --home.")
+    authority = _authority(plan, now, entropy)
+    contents = {**_authority_files(authority, plan.passphrase), **_own_files(authority, plan, now, entropy)}
+    _put_in_place(home, contents)
+
+
+def _authority(plan: OrganisationPlan, now: datetime, entropy: Entropy) -> Authority:
+    authority = _imported(plan, now) if plan.import_directory else _new_root(plan, now, entropy)
+    if plan.intermediate and not authority.intermediate:
+        return _with_intermediate(authority, plan, now, entropy)
+    return authority
+
+
+def _imported(plan: OrganisationPlan, now: datetime) -> Authority:
+    passphrase = plan.passphrase if plan.import_passphrase is None else plan.import_passphrase
+    authority = read_authority(Path(str(plan.import_directory)), passphrase, now)
+    return authority if plan.intermediate else Authority(authority.root, authority.root_key, None)
+
+
+def _new_root(plan: OrganisationPlan, now: datetime, entropy: Entropy) -> Authority:
+    key = generate(plan.key_type)
+    spec = profile.root(plan.title, public_key_der(key.public_key()), now)
+    certificate = sign(profile.build(spec, profile.Issuer.of_root(spec), entropy.serial_number()), key)
+    return Authority(certificate, key, None)
+
+
+def _with_intermediate(authority: Authority, plan: OrganisationPlan, now: datetime, entropy: Entropy) -> Authority:
+    key = generate(plan.key_type)
+    spec = profile.intermediate(plan.title, public_key_der(key.public_key()), now)
+    certificate = authority.keyed_root().sign(spec, entropy.serial_number())
+    return Authority(authority.root, authority.root_key, Keyed(certificate, key))
+
+
+def _authority_files(authority: Authority, passphrase: bytes) -> dict[Path, bytes]:
+    contents = {layout.ROOT_CERTIFICATE: certificates_pem([authority.root])}
+    if authority.root_key:
+        contents[layout.ROOT_KEY] = private_key_pem(authority.root_key, passphrase)
+    if authority.intermediate:
+        contents[layout.ISSUING_CERTIFICATE] = certificates_pem([authority.intermediate.certificate])
+        contents[layout.ISSUING_KEY] = private_key_pem(authority.intermediate.key, passphrase)
+    return contents
+
+
+def _own_files(authority: Authority, plan: OrganisationPlan, now: datetime, entropy: Entropy) -> dict[Path, bytes]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    spec = profile.agent_identity(plan.name, public_key_der(key.public_key()), now)
+    leaf = authority.issuing().sign(spec, entropy.serial_number())
+    path = _tested_path(authority, leaf, Purpose.ENVELOPE, now)
+    contents = {layout.IDENTITY_KEY: private_key_pem(key), layout.IDENTITY_CHAIN: certificates_pem(path)}
+    if plan.endpoint_host:
+        contents |= _channel_files(authority, plan.endpoint_host, now, entropy)
+    return contents
+
+
+def _channel_files(authority: Authority, host: DnsName, now: datetime, entropy: Entropy) -> dict[Path, bytes]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    spec = profile.channel_server(host, public_key_der(key.public_key()), now)
+    leaf = authority.issuing().sign(spec, entropy.serial_number())
+    path = _tested_path(authority, leaf, Purpose.CHANNEL_SERVER, now, host)
+    return {layout.CHANNEL_KEY: private_key_pem(key), layout.CHANNEL_CHAIN: certificates_pem(path[:-1])}
+
+
+def _tested_path(
+    authority: Authority, leaf: x509.Certificate, purpose: Purpose, now: datetime, host: DnsName | None = None
+) -> tuple[x509.Certificate, ...]:
+    """Look at one of our own certificates as a partner will. Returns its path, leaf to root."""
+    above = [authority.intermediate.certificate] if authority.intermediate else []
+    try:
+        return verify_path(leaf, above, [authority.root], purpose, now, host)
+    except PathError as error:
+        raise ConfigurationError(
+            f"partners would refuse what this CA issues ({error}). Use a CA without that restriction, or a new one."
+        ) from error
+
+
+def _put_in_place(home: Path, contents: Mapping[Path, bytes]) -> None:
+    if not home.exists():
+        files.make_directory(home)
+    with files.staging_directory(home) as staging:
+        for path, data in contents.items():
+            files.make_directory((staging / path).parent)
+            files.create_file(staging / path, data)
+        for directory in (layout.IDENTITY, layout.CHANNEL, layout.CA):
+            _replace_leftover(staging / directory, home / directory)
+
+
+def _replace_leftover(complete: Path, path: Path) -> None:
+    if path.exists():
+        with files.explained("remove what an interrupted `agent init` left in", path):
+            shutil.rmtree(path)
+    if complete.exists():
+        files.publish_directory(complete, path)

@@ -1,0 +1,115 @@
+"""The organisation's keys, opened for use: the door to the CA key, the agent identity, the channel credential.
+
+Every key is checked to be private and to belong to its certificate before it is handed out. Left out: expiry of the
+identity and the channel certificate, which the status of the agent reports and partners judge.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from agents.adapters import files
+from agents.adapters.keystore import layout
+from agents.adapters.keystore.authority import CaKey
+from agents.core.pem import parse_certificates, parse_private_key, require_pair
+from agents.core.policy import Approved
+from agents.core.profile import Issuer, build, signature_hash
+from agents.errors import StateError
+from agents.ports import ChannelCredential
+from protocol.envelope import Identity
+from protocol.names import SerialNumber
+
+
+class CaSigner:
+    """The `CertificateSigner` port: holds the issuing CA's key and signs what the policy approved, nothing else."""
+
+    def __init__(self, key: CaKey, certificate: x509.Certificate, root: x509.Certificate) -> None:
+        self._key = key
+        self._hash = signature_hash(key.public_key())
+        self._issuer = Issuer.of_certificate(certificate)
+        self._certificate = _der(certificate)
+        self._root = _der(root)
+
+    def issue(self, approved: Approved, serial: SerialNumber) -> bytes:
+        """The signed certificate, DER, as approved; it ends no later than the CA. Raises `StateError` once that has."""
+        if not isinstance(approved, Approved):
+            raise TypeError(f"the CA key signs Approved only, got {type(approved).__name__}")
+        certificate = build(approved.spec, self._issuer, serial).sign(self._key, self._hash)
+        return _der(certificate)
+
+    def certificate(self) -> bytes:
+        """The issuing CA's certificate, DER."""
+        return self._certificate
+
+    def chain(self) -> tuple[bytes, ...]:
+        """The issuing CA's certificate; empty if the root issues."""
+        return () if self._certificate == self._root else (self._certificate,)
+
+    def trust_bundle(self) -> tuple[bytes, ...]:
+        """Our root, DER."""
+        return (self._root,)
+
+
+def open_signer(home: Path, passphrase: bytes, now: datetime) -> CaSigner:
+    """Open the issuing CA's key.
+
+    Raises `ConfigurationError` if the passphrase is wrong, `StateError` if files are missing, damaged or open to
+    others, if key and certificate do not belong together, or if the CA is not valid at `now`.
+    """
+    issues = (home / layout.ISSUING_CERTIFICATE).exists()
+    key_path = home / (layout.ISSUING_KEY if issues else layout.ROOT_KEY)
+    certificate = _certificates(home / (layout.ISSUING_CERTIFICATE if issues else layout.ROOT_CERTIFICATE))[0]
+    key = parse_private_key(files.read_private(key_path), passphrase, str(key_path))
+    require_pair(certificate, key, str(key_path.parent))
+    _require_valid(certificate, now)
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise StateError(f"{key_path} holds a {type(key).__name__}; a CA key is RSA, P-256, P-384 or P-521.")
+    return CaSigner(key, certificate, _certificates(home / layout.ROOT_CERTIFICATE)[0])
+
+
+def load_identity(home: Path) -> Identity:
+    """The identity that seals envelopes, its chain up to the root. Raises `StateError`."""
+    path = home / layout.IDENTITY_KEY
+    key = parse_private_key(files.read_private(path), None, str(path))
+    chain = _certificates(home / layout.IDENTITY_CHAIN)
+    require_pair(chain[0], key, str(path.parent))
+    if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+        raise StateError(f"{path} holds a {type(key).__name__}; envelopes are signed with elliptic-curve keys.")
+    return Identity(key, tuple(_der(certificate) for certificate in chain))
+
+
+def channel_server_credential(home: Path) -> ChannelCredential | None:
+    """The files that the channel is served with; None if this organisation serves none. Raises `StateError`."""
+    key_path, chain_path = home / layout.CHANNEL_KEY, home / layout.CHANNEL_CHAIN
+    if not (home / layout.CHANNEL).exists():
+        return None
+    key = parse_private_key(files.read_private(key_path), None, str(key_path))
+    require_pair(_certificates(chain_path)[0], key, str(home / layout.CHANNEL))
+    return ChannelCredential(str(chain_path), str(key_path))
+
+
+def trust_bundle(home: Path) -> tuple[bytes, ...]:
+    """Our trust anchors, DER: the root. Raises `StateError`."""
+    return tuple(_der(certificate) for certificate in _certificates(home / layout.ROOT_CERTIFICATE))
+
+
+def _certificates(path: Path) -> tuple[x509.Certificate, ...]:
+    return parse_certificates(files.read_private(path), str(path))
+
+
+def _require_valid(certificate: x509.Certificate, now: datetime) -> None:
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not start <= now <= end:
+        raise StateError(
+            f"the issuing CA is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}, and it is {now:%Y-%m-%d}. "
+            "Check this machine's clock; if it is right, a new CA is needed (agent init in a new home)."
+        )
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
