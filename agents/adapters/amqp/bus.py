@@ -1,0 +1,88 @@
+"""The `Bus` port over AMQP 0-9-1: a publishing link and a consuming link, each with its own connection and thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agents.adapters.amqp.access import BrokerAccess, Timing
+from agents.adapters.amqp.consumer import PREFETCH, Consumer
+from agents.adapters.amqp.link import LinkSetting
+from agents.adapters.amqp.publisher import Publisher
+from agents.ports import Clock, Delivery, LinkHealth, Outgoing, Publication
+from protocol.names import OrganisationName
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+
+class AmqpBus:
+    """Connects as soon as it is made.
+
+    Whatever the broker does shows in `health` and in the outcomes, never as an exception.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is one fact of a link
+        self,
+        broker: BrokerAccess,
+        organisation: OrganisationName,
+        queue: str,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        *,
+        timing: Timing | None = None,
+        prefetch: int = PREFETCH,
+    ) -> None:
+        setting = LinkSetting(broker, f"apostille {organisation}", timing or Timing(), clock, log)
+        self._clock = clock
+        self._publisher = Publisher(setting)
+        self._consumer = Consumer(setting, queue, prefetch)
+        self._links = (self._publisher, self._consumer)
+        for link in self._links:
+            link.start()
+
+    def publish(self, messages: Sequence[Outgoing]) -> Publication:
+        """Hand messages over; returns at once. They wait for a connection until their confirm deadline."""
+        return self._publisher.publish(messages)
+
+    def receive(self, limit: int, timeout: float) -> tuple[Delivery, ...]:
+        """What has arrived, at most `limit`; waits up to `timeout` seconds for the first."""
+        return self._consumer.receive(limit, timeout)
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Remove messages from the queue; stale ones are skipped."""
+        self._consumer.acknowledge(deliveries)
+
+    def dead_letter(self, delivery: Delivery) -> None:
+        """Have the broker move the message to the dead-letter queue."""
+        self._consumer.dead_letter(delivery)
+
+    def suspend(self, seconds: float) -> None:
+        """Stop consuming for a while; what is not settled is delivered again."""
+        self._consumer.suspend(seconds)
+
+    def wait_connected(self, timeout: float) -> bool:
+        """Whether both links are up, waiting for them up to `timeout` seconds."""
+        deadline = self._clock.monotonic() + timeout
+        return all(link.wait_connected(max(0.0, deadline - self._clock.monotonic())) for link in self._links)
+
+    def health(self) -> LinkHealth:
+        """Both links as one: connected if both are; the time is that of the link that is worse off."""
+        publishing, consuming = (link.health() for link in self._links)
+        down = [health for health in (publishing, consuming) if not health.connected]
+        return LinkHealth(
+            connected=not down,
+            blocked=publishing.blocked,
+            last_error=next(
+                (health.last_error for health in (*down, publishing, consuming) if health.last_error), None
+            ),
+            since=min((health.since for health in down), default=max(publishing.since, consuming.since)),
+        )
+
+    def close(self, grace: float) -> None:
+        """Close both links within `grace` seconds, or drop their sockets. Unknown for good: what was not confirmed."""
+        deadline = self._clock.monotonic() + grace
+        for link in self._links:
+            link.begin_close()
+        for link in self._links:
+            link.finish_close(max(0.0, deadline - self._clock.monotonic()))

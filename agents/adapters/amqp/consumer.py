@@ -1,0 +1,210 @@
+"""The consuming link: deliveries in, settlements out.
+
+A delivery belongs to one life of the channel, its generation. When that ends the broker takes back what is not settled
+and delivers it again; settling the old delivery has no effect.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
+
+from pika.channel import Channel
+from pika.exceptions import ChannelClosedByBroker, ChannelClosedByClient, ConsumerCancelled
+
+from agents.adapters.amqp.connection import GuardedConnection
+from agents.adapters.amqp.link import Link, LinkSetting
+from agents.ports import Delivery
+from protocol.topology import MESSAGE_BYTES_MAX
+
+PREFETCH = 256
+"""Deliveries on their way or not yet settled: a few batches of the issuing pipeline."""
+
+CALM_AFTER = 64
+"""Messages settled one at a time, after trouble, before the prefetch is wide again."""
+
+_Token = tuple[int, int]
+"""Generation and delivery tag."""
+
+
+class Consumer(Link):
+    """Consumes one queue.
+
+    After an unexpected loss it is cautious and takes one message at a time: a loss counts against the delivery limit of
+    every message that was out, so one message that breaks us again and again would take its neighbours to the
+    dead-letter queue. For the same reason `suspend` gives back at its first call only; while it stays cautious it keeps
+    the one message it has, to try it again.
+    """
+
+    def __init__(self, setting: LinkSetting, queue: str, prefetch: int = PREFETCH) -> None:
+        super().__init__(setting, "consume")
+        self._queue = queue
+        self._wide_prefetch = prefetch
+        self._generation = 0
+        self._inbox: deque[Delivery] = deque()
+        self._unsettled: dict[int, Delivery] = {}
+        self._cautious_for = 0
+        self._suspended_until = 0.0
+        self._channel: Channel | None = None
+        self._consumer_tag = ""
+
+    # --- for other threads
+
+    def receive(self, limit: int, timeout: float) -> tuple[Delivery, ...]:
+        """What has arrived, at most `limit`; waits up to `timeout` seconds for the first."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._may_receive() or self._closing.is_set(), timeout)
+            if not self._may_receive():
+                return ()
+            return tuple(self._inbox.popleft() for _ in range(min(limit, len(self._inbox))))
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Remove messages from the queue; stale and settled ones are skipped.
+
+        One frame acknowledges all below the oldest unsettled delivery. It cannot take in a message that is not settled:
+        whatever has left `_unsettled` is settled by this call, or by frames that were posted before.
+        """
+        with self._changed:
+            tags = [tag for tag in map(self._settle, deliveries) if tag is not None]
+            oldest = next(iter(self._unsettled), None)
+            below = [tag for tag in tags if oldest is None or tag < oldest]
+            above = [tag for tag in tags if oldest is not None and tag > oldest]
+            if tags:
+                self._grow_calm(len(tags))
+                self.post(partial(_acknowledge, self._channel, max(below, default=None), above))
+
+    def dead_letter(self, delivery: Delivery) -> None:
+        """Reject without requeueing."""
+        with self._changed:
+            tag = self._settle(delivery)
+            if tag is not None:
+                self._grow_calm(1)
+                self.post(partial(_reject, self._channel, tag))
+
+    def suspend(self, seconds: float) -> None:
+        """Deliver nothing for a while; what was delivered and not settled comes again afterwards."""
+        with self._changed:
+            self._suspended_until = self._clock.monotonic() + seconds
+            if self._cautious_for:
+                self._inbox = deque(replace(delivery, redelivered=True) for delivery in self._unsettled.values())
+                self.post(partial(self._later, seconds, self._wake))
+            else:
+                self.post(partial(self._give_back, self._channel))
+                self._forget_deliveries()
+            self._cautious_for = CALM_AFTER
+        self._log.warning("consuming suspended", seconds=seconds)
+
+    def _may_receive(self) -> bool:
+        return bool(self._inbox) and self._clock.monotonic() >= self._suspended_until
+
+    def _settle(self, delivery: Delivery) -> int | None:
+        """The tag to settle, once."""
+        generation, tag = cast("_Token", delivery.token)
+        if generation == self._generation and self._unsettled.pop(tag, None) is not None:
+            return tag
+        return None
+
+    def _forget_deliveries(self) -> None:
+        """The broker takes back what is not settled; tags begin anew."""
+        self._generation += 1
+        self._inbox.clear()
+        self._unsettled.clear()
+
+    def _grow_calm(self, settled: int) -> None:
+        """Count towards the wide prefetch.
+
+        Consuming begins anew before the last settlement goes out: while the one message that we may have is not settled
+        the broker sends no other, which would be rejected between two consumers, and counted.
+        """
+        if self._cautious_for:
+            self._cautious_for = max(0, self._cautious_for - settled)
+            if not self._cautious_for:
+                self.post(partial(self._widen, self._channel))
+
+    # --- on the thread of the link
+
+    def _on_open(self, _: GuardedConnection) -> None:
+        if self._clock.monotonic() < self._suspended_until:
+            self._ready()
+        self._resume()
+
+    def _resume(self) -> None:
+        """Open the channel, now or when the suspension is over."""
+        left = self._suspended_until - self._clock.monotonic()
+        if left > 0:
+            self._later(left, self._resume)
+        else:
+            self._open_channel()
+
+    def _on_channel(self, channel: Channel) -> None:
+        with self._changed:
+            self._forget_deliveries()
+            self._channel = channel
+        channel.add_on_close_callback(self._on_channel_closed)
+        channel.add_on_cancel_callback(self._on_cancelled)
+        self._consume(channel)
+
+    def _consume(self, channel: Channel) -> None:
+        """Prefetch counts from the next consumer on, and quorum queues know no other kind of it."""
+        generation = self._generation
+        channel.basic_qos(prefetch_count=1 if self._cautious_for else self._wide_prefetch)
+        on_message = partial(self._on_message, generation)
+        self._consumer_tag = channel.basic_consume(self._queue, on_message, callback=lambda _: self._ready())
+
+    def _widen(self, channel: Channel) -> None:
+        if channel.is_open:
+            channel.basic_cancel(self._consumer_tag, callback=lambda _: self._consume(channel))
+
+    def _give_back(self, channel: Channel | None) -> None:
+        if channel is not None and channel.is_open:
+            channel.close()
+
+    def _on_message(self, generation: int, channel: Channel, method: Any, _: object, body: bytes) -> None:
+        tag = method.delivery_tag
+        if len(body) > MESSAGE_BYTES_MAX:
+            self._log.warning("message too large, dead-lettered", size=len(body), largest=MESSAGE_BYTES_MAX)
+            channel.basic_reject(tag, requeue=False)
+            return
+        delivery = Delivery(body, method.redelivered, (generation, tag))
+        with self._changed:
+            if generation == self._generation:
+                self._unsettled[tag] = delivery
+                self._inbox.append(delivery)
+                self._changed.notify_all()
+
+    def _on_cancelled(self, _: object) -> None:
+        self._fail(ConsumerCancelled(f"queue '{self._queue}'"))
+
+    def _on_channel_closed(self, _: Channel, reason: BaseException) -> None:
+        if isinstance(reason, ChannelClosedByClient):
+            self._resume()
+        elif isinstance(reason, ChannelClosedByBroker):
+            self._fail(reason)
+
+    def _on_lost(self) -> None:
+        with self._changed:
+            self._channel = None
+            self._forget_deliveries()
+            if self._up_since is not None:
+                self._cautious_for = CALM_AFTER
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def _acknowledge(channel: Channel, below: int | None, above: Sequence[int]) -> None:
+    if channel.is_open:
+        with channel.connection.corked():
+            if below is not None:
+                channel.basic_ack(below, multiple=True)
+            for tag in above:
+                channel.basic_ack(tag)
+
+
+def _reject(channel: Channel, tag: int) -> None:
+    if channel.is_open:
+        channel.basic_reject(tag, requeue=False)
