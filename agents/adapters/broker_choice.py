@@ -1,4 +1,4 @@
-"""Which RabbitMQ a demonstration or a test can use on this machine: one given by URL, one installed, or one in Docker."""
+"""Which RabbitMQ a demonstration or a test can use here: one given by URL, one installed, or one in Docker."""
 
 from __future__ import annotations
 
@@ -66,8 +66,9 @@ class Nothing:
 
     def __str__(self) -> str:
         return (
-            "no RabbitMQ: install one (Debian, Ubuntu: apt-get install rabbitmq-server; Fedora: dnf install rabbitmq-server;"
-            " macOS: brew install rabbitmq), or start Docker, or set APOSTILLE_AMQP_URL to the URL of a running broker"
+            "no RabbitMQ: install one (Debian, Ubuntu: apt-get install rabbitmq-server; Fedora: dnf install"
+            " rabbitmq-server; macOS: brew install rabbitmq), or start Docker, or set APOSTILLE_AMQP_URL to the URL of a"
+            " running broker"
         )
 
 
@@ -75,7 +76,7 @@ BrokerChoice = GivenUrl | LocalNode | Docker | Nothing
 
 
 def find_broker(environ: Mapping[str, str], which: Which = shutil.which, root: Path = Path("/")) -> BrokerChoice:
-    """The first of: a URL in `environ`, an installed RabbitMQ, a Docker engine that answers. `str` of it is for people."""
+    """The first of: a URL in `environ`, an installed RabbitMQ, a Docker engine that answers. Its `str` is for people."""
     for variable in URL_VARIABLES:
         if url := environ.get(variable):
             return GivenUrl(url)
