@@ -61,13 +61,14 @@ class Issuing:
         answering: Answering,
         sealer: Sealer,
         partners: Partners,
+        inbox: Inbox,
         clock: Clock,
         log: Log,
     ) -> None:
         self._us, self._bus, self._ledger = us, bus, ledger
         self._answering, self._sealer, self._partners = answering, sealer, partners
         self._clock, self._log = clock, log
-        self._inbox = Inbox(us, us, partners, clock, log)
+        self._inbox = inbox
         self._again: list[Delivery] = []
         """Deliveries whose outcome somebody else recorded first: looked at again, with that outcome known."""
         self._published: tuple[Publication, list[_Done]] | None = None

@@ -1,0 +1,41 @@
+"""The agreements with partners, one policy file each, read again when a file changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.config.policy import load_policy
+from agents.errors import ConfigurationError
+from protocol.names import OrganisationName
+
+if TYPE_CHECKING:
+    from agents.core.policy import Policy
+
+
+class PolicyFiles:
+    """Policies by partner."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known: dict[OrganisationName, tuple[tuple[int, int], Policy]] = {}
+
+    def path(self, partner: OrganisationName) -> Path:
+        """Where the agreement with `partner` is written down."""
+        return self._directory / f"{partner}.toml"
+
+    def policy_of(self, partner: OrganisationName) -> Policy | None:
+        """The agreement with `partner`, None without one. Raises `ConfigurationError` for a file that cannot be used."""
+        path = self.path(partner)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+        version = (found.st_mtime_ns, found.st_size)
+        known = self._known.get(partner)
+        if known is None or known[0] != version:
+            known = (version, load_policy(path))
+            self._known[partner] = known
+        return known[1]
