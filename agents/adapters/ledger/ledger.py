@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from threading import Lock
 
-from sqlalchemy import Connection
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from agents.adapters.ledger.backend import Backend
 from agents.adapters.ledger.queries import Queries
@@ -14,11 +14,11 @@ from agents.core.effects import Unit
 
 
 class SqlLedger(Queries):
-    """The `Ledger` port over SQLAlchemy. Safe to use from several threads; not across a fork."""
+    """The `Ledger` port over SQL. Safe to use from several threads; not across a fork."""
 
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend)
-        self._recorder = Recorder(backend.writer.dialect, backend.insert)
+        self._recorder = Recorder(backend.engine.dialect, backend.insert)
         # Threads of one process wait here: it wakes them at once, while SQLite's wait polls.
         self._turn = Lock()
 
@@ -38,26 +38,28 @@ class SqlLedger(Queries):
 
     def close(self) -> None:
         """Give back what is held open."""
-        self._backend.reader.dispose()
+        self._backend.engine.dispose()
 
     def _commit_together(self, units: Sequence[Unit]) -> bool:
         """Merge the units. False, and nothing recorded, if one of them conflicts."""
         try:
-            with self._backend.writer.begin() as connection:
-                self._recorder.record(connection, (effect for unit in units for effect in unit.effects))
+            with self._backend.writing() as cursor:
+                self._recorder.record(cursor, [effect for unit in units for effect in unit.effects])
         except ConflictError:
             return False
         return True
 
     def _commit_separately(self, units: Sequence[Unit]) -> tuple[bool, ...]:
         """One savepoint for each unit, so that a unit that conflicts takes only its own effects back."""
-        with self._backend.writer.begin() as connection:
-            return tuple([self._recorded(connection, unit) for unit in units])
+        with self._backend.writing() as cursor:
+            return tuple([self._recorded(cursor, unit) for unit in units])
 
-    def _recorded(self, connection: Connection, unit: Unit) -> bool:
+    def _recorded(self, cursor: DBAPICursor, unit: Unit) -> bool:
+        cursor.execute("SAVEPOINT unit")
         try:
-            with connection.begin_nested():
-                self._recorder.record(connection, unit.effects)
+            self._recorder.record(cursor, unit.effects)
         except ConflictError:
+            cursor.execute("ROLLBACK TO SAVEPOINT unit")
             return False
+        cursor.execute("RELEASE SAVEPOINT unit")
         return True

@@ -29,7 +29,7 @@ def open_ledger(url: str, create: bool = False) -> SqlLedger:  # noqa: FBT001, F
     try:
         require_current(backend)
     except BaseException:
-        backend.reader.dispose()
+        backend.engine.dispose()
         raise
     return SqlLedger(backend)
 
@@ -46,7 +46,7 @@ def upgrade_ledger(url: str) -> None:
     try:
         upgrade(backend)
     finally:
-        backend.reader.dispose()
+        backend.engine.dispose()
 
 
 def _backend(url: str, *, create: bool) -> Backend:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy import URL, create_engine, event
 from sqlalchemy.dialects.postgresql import insert
 
 from agents.adapters.ledger.backend import LOCK_SECONDS, Backend, first_line
 from agents.adapters.ledger.statements import Insert
 from agents.errors import ConfigurationError, LedgerUnavailableError, StateError
 
-_TURN = 0x61706F7374696C6C
-"""Key of the advisory lock that commits take, in turn: "apostill" in ASCII."""
+_TAKE_TURN = "SELECT pg_advisory_xact_lock(7021234360735591532)"
+"""Commits take this advisory lock in turn; its key is "apostill" in ASCII. The driver begins the transaction."""
 
 _SETTINGS = (
     f"SET lock_timeout = '{LOCK_SECONDS}s'",
@@ -44,7 +44,7 @@ _INCOMPLETE = ("42P01", "42703", "3F000")
 def postgresql_backend(url: URL) -> Backend:
     """The ledger in the database of `url`. Raises `ConfigurationError` if psycopg is not installed."""
     try:
-        reader = create_engine(
+        engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             paramstyle="format",
             pool_pre_ping=True,
@@ -53,23 +53,15 @@ def postgresql_backend(url: URL) -> Backend:
     except ModuleNotFoundError as error:
         fix = "Install apostille[postgresql], or use a ledger file."
         raise ConfigurationError(f"A ledger in PostgreSQL needs psycopg, which is not installed. {fix}") from error
-    event.listen(reader, "connect", _prepare)
-    writer = reader.execution_options()
-    event.listen(writer, "begin", _take_turn)
+    event.listen(engine, "connect", _prepare)
     place = url.render_as_string(hide_password=True)
-    return Backend(
-        place, reader.execution_options(isolation_level="AUTOCOMMIT"), writer, cast("Insert", insert), _explain
-    )
+    return Backend(place, engine, _TAKE_TURN, cast("Insert", insert), _explain)
 
 
 def _prepare(connection: Any, _: Any) -> None:
     for setting in _SETTINGS:
         connection.execute(setting)
     connection.commit()
-
-
-def _take_turn(connection: Connection) -> None:
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")
 
 
 def _explain(place: str, error: BaseException) -> StateError | None:

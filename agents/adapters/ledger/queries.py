@@ -142,7 +142,7 @@ class Queries:
         return next(iter(self._all(query, make)), None)
 
     def _rows(self, query: Select[Any], fetch: Callable[[Any], T]) -> T:
-        with self._backend.translating(), self._backend.reader.connect() as connection:
+        with self._backend.translating(), self._backend.engine.connect() as connection:
             return fetch(connection.execute(query))
 
     def _made(self, make: Callable[[Any], T], row: Any) -> T:

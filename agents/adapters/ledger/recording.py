@@ -1,7 +1,7 @@
 """Writes effects into one open database transaction.
 
-SQLAlchemy builds and renders each statement once; rows then go to the driver as tuples, many at a time. Its own
-handling of parameters, row by row, would cost more than SQLite does.
+SQLAlchemy builds and renders each statement once for its dialect; rows then go straight to the driver as tuples, many
+at a time. Executing through SQLAlchemy would cost more than SQLite itself does.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from agents.adapters.ledger.encoding import WRITES, Row, Write
 from agents.adapters.ledger.merging import merge
-from agents.adapters.ledger.schema import messages
-from agents.adapters.ledger.statements import Insert, Statement
+from agents.adapters.ledger.statements import Insert, Statement, last_sequence
 from agents.core.effects import Effect
 
 Prepared = tuple[str, Callable[[Row], tuple[Any, ...]]]
@@ -35,35 +34,37 @@ class Recorder:
         self._insert = insert
         self._prepared: dict[Statement, Prepared] = {}
 
-    def record(self, connection: Connection, effects: Iterable[Effect]) -> None:
+    def record(self, cursor: DBAPICursor, effects: Iterable[Effect]) -> None:
         """Write `effects`. Raises `ConflictError`; the caller then rolls back what was written."""
-        sequences = _new_sequences(connection)
+        sequences = self._new_sequences(cursor)
         for kind, group in merge(effects):
             for write in WRITES[kind](group, sequences):
-                self._perform(connection, write)
+                self._perform(cursor, write)
 
-    def _perform(self, connection: Connection, write: Write) -> None:
+    def _perform(self, cursor: DBAPICursor, write: Write) -> None:
         if not write.rows:
             return
-        sql, ordered = self._prepared.get(write.statement) or self._prepare(write.statement)
-        changed = connection.exec_driver_sql(sql, [ordered(row) for row in write.rows]).rowcount
-        if write.exact and changed != len(write.rows):
+        sql, ordered = self._statement(write.statement)
+        cursor.executemany(sql, [ordered(row) for row in write.rows])
+        if write.exact and cursor.rowcount != len(write.rows):
             raise ConflictError
 
-    def _prepare(self, statement: Statement) -> Prepared:
-        compiled: Any = statement(self._insert).compile(dialect=self._dialect)
-        prepared = self._prepared[statement] = (str(compiled), _in_order(compiled.positiontup))
-        return prepared
+    def _new_sequences(self, cursor: DBAPICursor) -> Iterator[int]:
+        """Sequence numbers above all recorded ones. Safe because only one commit runs at a time (see `backend`)."""
+        cursor.execute(self._statement(last_sequence)[0])
+        last: int = cursor.fetchall()[0][0]
+        while True:
+            last += 1
+            yield last
+
+    def _statement(self, statement: Statement) -> Prepared:
+        found = self._prepared.get(statement)
+        if found is None:
+            compiled: Any = statement(self._insert).compile(dialect=self._dialect)
+            found = self._prepared[statement] = (str(compiled), _in_order(compiled.positiontup))
+        return found
 
 
 def _in_order(names: list[str]) -> Callable[[Row], tuple[Any, ...]]:
     """`itemgetter`, which gives a tuple only for two names and more."""
-    return itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-
-
-def _new_sequences(connection: Connection) -> Iterator[int]:
-    """Sequence numbers above all recorded ones. Safe because only one commit runs at a time (see `backend`)."""
-    last = connection.execute(select(func.coalesce(func.max(messages.c.sequence), 0))).scalar_one()
-    while True:
-        last += 1
-        yield last
+    return itemgetter(*names) if len(names) > 1 else lambda row: tuple(row[name] for name in names)

@@ -11,7 +11,7 @@ from agents.errors import StateError
 
 def recorded_revision(backend: Backend) -> str | None:
     """The migration that the ledger has reached; None if there are no tables."""
-    with backend.translating(), backend.reader.connect() as connection:
+    with backend.translating(), backend.engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
         found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()

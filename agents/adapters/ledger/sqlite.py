@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy import URL, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
 
 from agents.adapters.ledger.backend import LOCK_SECONDS, Backend, first_line
@@ -46,21 +46,15 @@ def sqlite_backend(path: Path, *, create: bool) -> Backend:
     if create:
         _create_private(path)
     _require_private(path)
-    reader = create_engine(URL.create("sqlite", database=str(path)))
-    event.listen(reader, "connect", _prepare)
-    writer = reader.execution_options()
-    event.listen(writer, "begin", _take_turn)
-    return Backend(str(path), reader, writer, insert, _explain)
+    engine = create_engine(URL.create("sqlite", database=str(path)))
+    event.listen(engine, "connect", _prepare)
+    return Backend(str(path), engine, "BEGIN IMMEDIATE", insert, _explain)
 
 
 def _prepare(connection: sqlite3.Connection, _: Any) -> None:
-    connection.isolation_level = None  # the driver begins nothing by itself; `_take_turn` does
+    connection.isolation_level = None  # the driver begins nothing by itself
     for pragma in _PRAGMAS:
         connection.execute(pragma)
-
-
-def _take_turn(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _create_private(path: Path) -> None:

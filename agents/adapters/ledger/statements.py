@@ -24,6 +24,11 @@ QUARANTINE_MAX = 1000
 """Unusable messages kept, the newest: anybody who can publish could otherwise fill the disk (256 KiB each)."""
 
 
+def last_sequence(_: Insert) -> ClauseElement:
+    """The highest sequence of a message; 0 if there is none."""
+    return select(func.coalesce(func.max(s.messages.c.sequence), literal_column("0")))
+
+
 def insert_message(insert: Insert) -> ClauseElement:
     """Keep exact bytes."""
     return _plain(insert, s.messages)

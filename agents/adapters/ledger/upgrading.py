@@ -19,9 +19,11 @@ def upgrade(backend: Backend) -> None:
     if found == REVISION:
         return
     config = migrations()
-    with backend.translating(), backend.writer.begin() as connection:
+    with backend.translating(), backend.engine.connect() as connection:
+        connection.exec_driver_sql(backend.take_turn)
         config.attributes["connection"] = connection
         command.upgrade(config, REVISION)
+        connection.commit()
 
 
 def migrations() -> Config:
