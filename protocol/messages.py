@@ -249,5 +249,5 @@ def _got(error: ErrorDetails) -> str:
             return "an object"
         case _, list():
             return "a list"
-        case _, value:
-            return f"'{value}'"
+        case _:
+            return f"'{error['input']}'"

@@ -1,0 +1,70 @@
+from itertools import product
+
+import pytest
+
+from protocol.transaction import TABLE, Event, Role, State, TransitionError, is_final, mermaid, step
+
+START = {Role.REQUESTER: State.CREATED, Role.ISSUER: State.RECEIVED}
+FINAL = {
+    Role.REQUESTER: {State.VERIFIED, State.DELIVERED, State.REFUSED, State.EXPIRED, State.FAILED},
+    Role.ISSUER: {State.CONFIRMED, State.DELIVERED, State.REFUSED, State.EXPIRED, State.LAPSED},
+}
+PAIRS = [*product(Role, State, Event)]
+
+
+def states_of(role):
+    return {START[role], *TABLE[role].values()}
+
+
+@pytest.mark.parametrize(("role", "state", "event"), PAIRS)
+def test_a_pair_is_in_the_table_or_an_error(role, state, event):
+    if (state, event) in TABLE[role]:
+        assert step(role, state, event) is TABLE[role][state, event]
+    else:
+        with pytest.raises(TransitionError, match=f"a {role}'s transaction that is {state} cannot take '{event}'"):
+            step(role, state, event)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_state_can_be_reached_from_the_start(role):
+    reached = {START[role]}
+    for _ in State:
+        reached |= {after for (before, _), after in TABLE[role].items() if before in reached}
+    assert reached == states_of(role)
+    assert {before for before, _ in TABLE[role]} <= reached
+
+
+@pytest.mark.parametrize("role", Role)
+def test_an_end_can_be_reached_from_every_state(role):
+    ending = {state for state in states_of(role) if is_final(role, state)}
+    for _ in State:
+        ending |= {before for (before, _), after in TABLE[role].items() if after in ending}
+    assert ending == states_of(role)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_ends_are_the_outcomes_that_an_operator_can_see(role):
+    assert {state for state in states_of(role) if is_final(role, state)} == FINAL[role]
+
+
+def test_a_reply_is_taken_before_the_broker_has_confirmed_the_request():
+    assert step(Role.REQUESTER, State.CREATED, Event.GRANTED) is State.ISSUED
+
+
+def test_a_certificate_is_never_confirmed_after_it_has_lapsed():
+    with pytest.raises(TransitionError):
+        step(Role.ISSUER, State.LAPSED, Event.CONFIRMED)
+
+
+def test_the_table_cannot_be_changed():
+    with pytest.raises(TypeError):
+        TABLE[Role.ISSUER][State.LAPSED, Event.CONFIRMED] = State.CONFIRMED
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_diagram_has_one_line_for_every_transition_start_and_end(role):
+    lines = mermaid(role).splitlines()
+    assert lines[:2] == ["stateDiagram-v2", f"    [*] --> {START[role]}"]
+    drawn = {f"    {before} --> {after}: {event}" for (before, event), after in TABLE[role].items()}
+    ends = {f"    {state} --> [*]" for state in FINAL[role]}
+    assert sorted(lines[2:]) == sorted(drawn | ends)
