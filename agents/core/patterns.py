@@ -106,14 +106,12 @@ class DnsPattern:
 
     def covers(self, name: Name) -> bool:
         """Whether the pattern lets this canonical DNS name in."""
-        match self.reach:
-            case Reach.SELF:
-                return name == self.base
-            case Reach.CHILDREN:
-                return name.partition(".")[2] == self.base
-            case Reach.DESCENDANTS:
-                # The labels of a DnsName are not empty, so at least one stands before the dot.
-                return name.endswith(f".{self.base}")
+        if self.reach is Reach.SELF:
+            return name == self.base
+        if self.reach is Reach.CHILDREN:
+            return name.partition(".")[2] == self.base
+        # The labels of a DnsName are not empty, so at least one stands before the dot.
+        return name.endswith(f".{self.base}")
 
     @property
     def kind(self) -> NameKind:

@@ -85,6 +85,5 @@ def make_context(**changes) -> Context:
 def approve(request: CertificationRequest, policy: Policy | None = None, context: Context | None = None) -> Approved:
     """The policy's approval, the only way there is to get one."""
     verdict = evaluate(request, policy or make_policy(), context or make_context())
-    if not isinstance(verdict, Approved):
-        raise AssertionError(verdict)
+    assert isinstance(verdict, Approved), verdict
     return verdict
