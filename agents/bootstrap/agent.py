@@ -1,4 +1,4 @@
-"""The composition root: the only file that names concrete adapters. Opens the agent in a home and puts its parts together."""
+"""Opens the agent in a home and puts its parts together."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from agents.adapters.entropy import SystemEntropy
 from agents.adapters.home import HomeLock, read_health, write_health
 from agents.config.agent import AgentConfig, load_config, parse_listen
 from agents.config.policy_files import PolicyFiles
-from agents.core.admission import admit
+from agents.core.admission import IssuedFacts, admit
 from agents.core.effects import RecordSession, Unit
 from agents.errors import ConfigurationError
-from protocol.names import Fingerprint, OrganisationName, SerialNumber
+from protocol.names import Fingerprint, OrganisationName
 from protocol.topology import reply_queue, request_queue
 from protocol.transaction import Role
 
@@ -242,8 +242,16 @@ class Agent:
         from protocol.certificate import serial_number
         from protocol.path import load_certificate
 
-        serial: SerialNumber = serial_number(load_certificate(leaf))
-        return admit(self.ledger.certificate(self.name, serial), leaf, self.clock.now())  # type: ignore[arg-type]
+        record = self.ledger.certificate(self.name, serial_number(load_certificate(leaf)))
+        facts = record and IssuedFacts(
+            record.issuer,
+            record.subject,
+            record.certificate,
+            record.not_before,
+            record.not_after,
+            record.revoked_at,
+        )
+        return admit(self.name, facts, leaf, self.clock.now())
 
     def _note_session(self, statement: ChannelStatement | None, seen: PeerView, partner: OrganisationName) -> None:
         partner_saw = statement.sees.model_dump_json() if statement else None

@@ -1,0 +1,150 @@
+"""Makes a new agent: CA, identity, channel certificate, ledger and configuration file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.adapters import files
+from agents.adapters.clock import SystemClock
+from agents.adapters.entropy import SystemEntropy
+from agents.adapters.keystore import create_organisation, trust_bundle
+from agents.adapters.ledger import open_ledger
+from agents.config.agent import FILE, parse_broker_url, parse_config, parse_endpoint, parse_listen
+from agents.core.organisation import KeyType, OrganisationPlan
+from agents.errors import ConfigurationError
+from protocol.errors import NameSyntaxError
+from protocol.names import Fingerprint, OrganisationName
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAnswers:
+    """How the agent reaches its broker, as its operator says; empty or None where that was left out."""
+
+    url: str = ""
+    user: str = ""
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the operator of a new agent says."""
+
+    home: Path
+    name: str
+    title: str
+    broker: BrokerAnswers = BrokerAnswers()
+    endpoint: str = ""
+    listen: str = ""
+    key_type: str = KeyType.P256
+    passphrase_file: Path | None = None
+    intermediate: bool = True
+    import_ca: Path | None = None
+    import_passphrase_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What there is now. `root` is the SHA-256 of the root certificate."""
+
+    name: OrganisationName
+    home: Path
+    root: Fingerprint
+
+
+def set_up(setup: Setup) -> Made:
+    """Make the agent. Everything that was said is checked before anything is written.
+
+    Raises `ConfigurationError` for what cannot be used, also a home that has an agent; `StateError` if the disk refuses.
+    """
+    if (setup.home / FILE).exists():
+        raise ConfigurationError(f"{setup.home} has an agent already. Choose another --home, or use that one.")
+    name = _name(setup.name)
+    passphrase = _passphrase(setup)
+    text = _config_text(setup, name)
+    plan = _plan(setup, name, passphrase)
+    create_organisation(setup.home, plan, SystemClock().now(), SystemEntropy())
+    if setup.passphrase_file is None:
+        files.write_file(setup.home / "ca" / "passphrase", passphrase + b"\n")
+    open_ledger(str(setup.home / "ledger.sqlite"), create=True).close()
+    # The configuration comes last: a home that has it is complete.
+    files.write_file(setup.home / FILE, text.encode())
+    return Made(name, setup.home, Fingerprint.of(trust_bundle(setup.home)[0]))
+
+
+def _name(text: str) -> OrganisationName:
+    try:
+        return OrganisationName(text)
+    except NameSyntaxError as error:
+        raise ConfigurationError(f"--name '{text}': wanted {error.problems[0].allowed}.") from None
+
+
+def _passphrase(setup: Setup) -> bytes:
+    if setup.passphrase_file is None:
+        return SystemEntropy().secret().hex().encode()
+    return files.read_private(setup.passphrase_file).rstrip(b"\r\n")
+
+
+def _plan(setup: Setup, name: OrganisationName, passphrase: bytes) -> OrganisationPlan:
+    imported = files.read_private(setup.import_passphrase_file).rstrip(b"\r\n") if setup.import_passphrase_file else None
+    return OrganisationPlan(
+        name=name,
+        title=setup.title,
+        passphrase=passphrase,
+        key_type=_key_type(setup.key_type),
+        intermediate=setup.intermediate,
+        endpoint_host=parse_endpoint(setup.endpoint).host if setup.endpoint else None,
+        import_directory=str(setup.import_ca) if setup.import_ca else None,
+        import_passphrase=imported,
+    )
+
+
+def _key_type(text: str) -> KeyType:
+    try:
+        return KeyType(text.lower())
+    except ValueError:
+        raise ConfigurationError(f"--key-type '{text}': wanted one of {', '.join(KeyType)}.") from None
+
+
+def _config_text(setup: Setup, name: OrganisationName) -> str:
+    """The text of `agent.toml`, proven to be readable."""
+    sections: dict[str, dict[str, str]] = {"organisation": {"name": name, "title": setup.title}}
+    if setup.broker.url:
+        sections["broker"] = _broker_section(setup.broker)
+    if setup.endpoint:
+        endpoint = parse_endpoint(setup.endpoint)
+        listen = setup.listen or f"127.0.0.1:{endpoint.port}"
+        parse_listen(listen)
+        sections["channel"] = {"endpoint": str(endpoint), "listen": listen}
+    if setup.passphrase_file:
+        sections["ca"] = {"passphrase_file": str(setup.passphrase_file.absolute())}
+    text = "\n".join(f"[{title}]\n" + "".join(_line(*item) for item in pairs.items()) for title, pairs in sections.items())
+    parse_config(text, FILE)
+    return text
+
+
+def _broker_section(broker: BrokerAnswers) -> dict[str, str]:
+    paths = {
+        "password_file": broker.password_file,
+        "ca_file": broker.ca_file,
+        "certificate_file": broker.certificate_file,
+        "key_file": broker.key_file,
+    }
+    section = {"url": parse_broker_url(broker.url)}
+    if broker.user:
+        section["user"] = broker.user
+    return section | {key: os.path.abspath(path) for key, path in paths.items() if path}  # noqa: PTH100 - keeps links
+
+
+def _line(key: str, value: str) -> str:
+    """`key = "value"`, escaped as TOML 1.0 wants basic strings, and checked to read back the same."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    line = f'{key} = "{escaped}"\n'
+    if tomllib.loads(line) != {key: value}:
+        raise ConfigurationError(f"{key}: '{value!r}' cannot be written to a configuration file.")
+    return line
