@@ -42,7 +42,7 @@ def propose(request: CertificationRequest, policy: Policy, context: Context) -> 
     """Put the certificate together. It may still break any rule, but holds no name or attribute without one."""
     names = tuple(_names(request, policy))
     subject = tuple(subject_with_rules(request.subject, policy))
-    not_before, not_after = validity(context.now, min(_wanted_lifetime(policy, context), policy.lifetime_maximum))
+    not_before, not_after = validity(context.now, _granted_lifetime(policy, context))
     spec = CertificateSpec(
         profile=Profile.CHANNEL_CLIENT,
         subject=tuple(attribute for attribute, _ in subject),
@@ -81,6 +81,11 @@ def _names(request: CertificationRequest, policy: Policy) -> Iterator[tuple[Subj
 
 def _wanted_lifetime(policy: Policy, context: Context) -> timedelta:
     return policy.lifetime_default if context.lifetime is None else context.lifetime
+
+
+def _granted_lifetime(policy: Policy, context: Context) -> timedelta:
+    # A negative wish becomes none at all, so that no date is out of range; a rule refuses what has no life left.
+    return max(timedelta(0), min(_wanted_lifetime(policy, context), policy.lifetime_maximum))
 
 
 def _subject_notes(candidate: Candidate) -> Iterator[str]:

@@ -415,7 +415,13 @@ def test_no_certificate_outlives_its_issuer():
 
 @pytest.mark.parametrize(
     "change",
-    [{"issuer_not_after": NOW}, {"issuer_not_after": NOW - DAY}, {"lifetime": timedelta(0)}, {"lifetime": -DAY}],
+    [
+        {"issuer_not_after": NOW},
+        {"issuer_not_after": NOW - DAY},
+        {"lifetime": timedelta(0)},
+        {"lifetime": -DAY},
+        {"lifetime": timedelta.min},
+    ],
 )
 def test_a_certificate_without_life_is_refused(change):
     found = refusal(context=make_context(**change))
