@@ -1,7 +1,7 @@
 """What a person offers as a certification request in a file: PEM (RFC 7468) or DER. Gives the DER of exactly one.
 
-Tolerated: text before the block, as `openssl req -text` writes it (RFC 7468 section 2), the older label, line ends of
-any system, spaces at line ends, lines of any length. Refused: everything that could make two readers see two things.
+Tolerated: text before the block, as `openssl req -text` writes it (RFC 7468 section 2), the older label, CRLF,
+spaces at line ends, lines of any length. Refused: everything that could make two readers see two things.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ _FIELD = "CSR file"
 _LABELS = (b"CERTIFICATE REQUEST", b"NEW CERTIFICATE REQUEST")
 _ALLOWED = "one PEM block 'CERTIFICATE REQUEST' or 'NEW CERTIFICATE REQUEST', or DER"
 _BOUNDARY = re.compile(rb"-----(BEGIN|END)([^\r\n]*)")
+_ONE_BLOCK = 2
 _BLOCK = re.compile(
-    rb"^-----BEGIN (?P<label>[A-Z0-9 ]+)-----[ \t]*\r?$(?P<body>[^-]*)^-----END (?P=label)-----[ \t]*\r?$(?P<rest>.*)",
+    rb"^-----BEGIN (?P<label>[A-Z0-9 ]+)-----[ \t]*\r?$(?P<body>.*?)^-----END (?P=label)-----[ \t]*\r?$(?P<rest>.*)",
     re.MULTILINE | re.DOTALL,
 )
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -47,8 +48,9 @@ def _from_pem(data: bytes) -> bytes:
     _refuse_private_keys(boundaries)
     if data.startswith(_UTF16_MARKS):
         raise _refused("UTF-16 text", "ASCII or UTF-8 text", "Save the file as UTF-8; PowerShell's `>` writes UTF-16.")
-    block = _BLOCK.search(data)
-    if block is None or len(boundaries) != 2:  # noqa: PLR2004 - one beginning and one end
+    # Counted before it is searched: the search takes quadratic time where there are many beginnings without an end.
+    block = _BLOCK.search(data) if len(boundaries) == _ONE_BLOCK else None
+    if block is None:
         raise _refused(f"{len(boundaries)} PEM boundary lines, or a damaged block", _ALLOWED)
     if block["label"] not in _LABELS:
         raise _refused(

@@ -8,6 +8,7 @@ policy, and lists of published private keys: a policy that has one compares fing
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -63,12 +64,9 @@ def load_key(spki_der: bytes) -> tuple[KeyFacts, PublicKey]:
 def _load(spki_der: bytes) -> PublicKey:
     """The library's key. For the NIST curves this is where the point is checked to be on the curve."""
     try:
-        key = load_der_public_key(spki_der)
+        return cast("PublicKey", load_der_public_key(spki_der))  # the algorithm identifier leaves no other type
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _bad_key(str(error)) from error
-    if not isinstance(key, PublicKey):
-        raise _bad_key(type(key).__name__)
-    return key
 
 
 def _judge_curve_point(kind: KeyKind, octets: bytes) -> int:

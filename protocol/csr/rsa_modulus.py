@@ -27,9 +27,9 @@ _WEAKNESSES = {
     "smallfactors": "a small prime factor",
     "fermat": "prime factors too close to each other",
     "roca": "a modulus from the ROCA generator (CVE-2017-15361)",
+    "rsapoly": "a modulus that polynomials factor",
     "pattern": "a modulus of repeated bytes",
     "rsabias": "a modulus of unevenly spread bits",
-    "rsapoly": "a modulus that polynomials factor",
     "sharedprimes": "a prime factor shared with other, published keys",
 }
 
