@@ -6,7 +6,7 @@ import time
 import pytest
 from kit import broker as kit_broker
 
-from agents.adapters.broker_choice import find_broker
+from agents.adapters.broker import find_broker
 
 
 def pytest_report_header():

@@ -1,21 +1,16 @@
 """One suite for both kinds of broker of our own: the private node and the container."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from agents.adapters.broker import PrivateBroker
-from agents.adapters.broker_choice import LocalNode, find_broker
-from agents.adapters.broker_docker import DockerBroker
-from agents.adapters.broker_host import answers_amqp
-from agents.errors import UnreachableError
 from kit.broker import ADMIN, channel, definitions, new_realm, password
+
+from agents.adapters.broker import DockerBroker, LocalNode, PrivateBroker, find_broker
+from agents.adapters.broker.host import answers_amqp
+from agents.errors import UnreachableError
 from protocol import topology
 
 REALM = new_realm()

@@ -1,6 +1,6 @@
 """A broker for tests, and fresh virtual hosts on it, so that tests do not disturb each other.
 
-Which broker it is, `agents.adapters.broker_choice` says: one that the environment gives by URL, else a private node,
+Which broker it is, `agents.adapters.broker` says: one that the environment gives by URL, else a private node,
 else a container. On a given one there are no permissions of our own and no faults: tests of these skip and say so.
 """
 
@@ -18,8 +18,8 @@ from typing import Any, Protocol
 
 import pika
 import pytest
-from agents.adapters.broker import PrivateBroker
-from agents.adapters.broker_choice import BrokerChoice, Docker, GivenUrl, LocalNode, find_broker
+
+from agents.adapters.broker import BrokerChoice, Docker, GivenUrl, LocalNode, PrivateBroker, find_broker
 from protocol import topology
 from protocol.names import OrganisationName
 

@@ -14,19 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.adapters.broker_host import HOST
-from agents.errors import StateError
+from agents.adapters.broker.host import HOST, last_words
+from agents.adapters.files import make_directory, write_file
 from protocol.topology import MESSAGE_BYTES_MAX
 
 NODE = "apostille@localhost"
 
 CTL_PORTS = (32_000, 32_700)
 """Where administration commands listen for the node; each takes the first free one."""
-
-LOG_LINES = 25
-"""How much of each log an error message quotes."""
-
-_OTHER_USERS = 0o077
 
 _ERLANG = "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false"
 """Loopback only, and no port mapper but the one that we run: one that Erlang starts would outlive us."""
@@ -49,28 +44,27 @@ class NodeDirectory:
     ports: Ports
 
     def write(self, definitions: Mapping[str, Any]) -> None:
-        """Make the directory (mode 0700) and the files that the node reads at its start, readable by us alone.
+        """Make the directory and the files that the node reads at its start, for our own eyes only.
 
-        Raises `StateError` if the directory exists and other users can look into it.
+        Raises `StateError` if they cannot be written, or if other users can look into the directory.
         """
         for folder in ("", "home", "generated", "schema", "data", "log"):
-            (self.path / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.path.stat().st_mode & _OTHER_USERS:
-            raise StateError(
-                f"{self.path} is open to other users: choose a new directory, or run chmod 700 on this one"
-            )
+            make_directory(self.path / folder)
         settings = {
             "listeners.tcp.local": f"{HOST}:{self.ports.amqp}",
             "load_definitions": self.path / "definitions.json",
             "max_message_size": MESSAGE_BYTES_MAX,
         }
-        self._write("rabbitmq.conf", "".join(f"{key} = {value}\n" for key, value in settings.items()))
-        self._write("definitions.json", json.dumps(definitions, indent=1))
-        self._write("enabled_plugins", "[].\n")
-        self._write("advanced.config", "[].\n")
-        self._write("env.conf", "")
-        if not (self.path / "home" / ".erlang.cookie").exists():
-            self._write("home/.erlang.cookie", secrets.token_hex(32), mode=0o400)
+        files = {
+            "rabbitmq.conf": "".join(f"{key} = {value}\n" for key, value in settings.items()),
+            "definitions.json": json.dumps(definitions, indent=1),
+            "enabled_plugins": "[].\n",
+            "advanced.config": "[].\n",
+            "env.conf": "",
+            "home/.erlang.cookie": secrets.token_hex(32),
+        }
+        for name, text in files.items():
+            write_file(self.path / name, text.encode())
 
     def environment(self, erlang: Path) -> dict[str, str]:
         """What the package's scripts would otherwise take from the machine; `erlang` is the folder of its programs."""
@@ -102,14 +96,6 @@ class NodeDirectory:
         }
 
     def last_words(self) -> str:
-        """The end of what the node printed and logged."""
-        lines: list[str] = []
-        for path in (self.path / "output", self.path / "log" / f"{NODE}.log"):
-            if path.exists():
-                lines += path.read_text(errors="replace").splitlines()[-LOG_LINES:]
-        return "\n".join(lines) or "It left no log."
-
-    def _write(self, name: str, text: str, mode: int = 0o600) -> None:
-        handle = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        """What matters of what the node printed and logged."""
+        files = (self.path / "output", self.path / "log" / f"{NODE}.log")
+        return last_words("".join(path.read_text(errors="replace") for path in files if path.exists()))

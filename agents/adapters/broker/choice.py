@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agents.adapters.broker import Installation
+from agents.adapters.broker.node import Installation
 
 URL_VARIABLES = ("APOSTILLE_AMQP_URL", "AMQP_URL")
 """Environment variables that may hold the URL of a broker, in the order in which they are looked at."""
@@ -66,9 +66,8 @@ class Nothing:
 
     def __str__(self) -> str:
         return (
-            "no RabbitMQ: install one (Debian, Ubuntu: apt-get install rabbitmq-server; Fedora: dnf install"
-            " rabbitmq-server; macOS: brew install rabbitmq), or start Docker, or set APOSTILLE_AMQP_URL to the URL of a"
-            " running broker"
+            "no RabbitMQ: install it (Debian, Ubuntu: apt-get install rabbitmq-server; macOS: brew install rabbitmq),"
+            " or start Docker, or set APOSTILLE_AMQP_URL to the URL of a running broker"
         )
 
 
@@ -76,7 +75,7 @@ BrokerChoice = GivenUrl | LocalNode | Docker | Nothing
 
 
 def find_broker(environ: Mapping[str, str], which: Which = shutil.which, root: Path = Path("/")) -> BrokerChoice:
-    """The first of: a URL in `environ`, an installed RabbitMQ, a Docker engine that answers. Its `str` is for people."""
+    """The first of: a URL in `environ`, an installed RabbitMQ, a Docker engine that answers. Its `str` explains it."""
     for variable in URL_VARIABLES:
         if url := environ.get(variable):
             return GivenUrl(url)

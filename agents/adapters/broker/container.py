@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from agents.adapters.broker import POLL_SECONDS, START_SECONDS, run_ctl
-from agents.adapters.broker_host import HOST, Watchdog, answers_amqp, free_ports
+from agents.adapters.broker.host import HOST, Watchdog, answers_amqp, free_ports, last_words
+from agents.adapters.broker.node import POLL_SECONDS, START_SECONDS, run_ctl
 from agents.errors import UnreachableError
 from protocol.topology import MESSAGE_BYTES_MAX
 
@@ -123,7 +123,7 @@ class DockerBroker:
             time.sleep(POLL_SECONDS)
 
     def _log(self, container: str) -> str:
-        return self._run("logs", "--tail", "25", container).decode(errors="replace")
+        return last_words(self._run("logs", container).decode(errors="replace"))
 
     def _run(self, *arguments: str, given: bytes = b"") -> bytes:
         command = [self._docker, *arguments]

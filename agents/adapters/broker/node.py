@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from agents.adapters.broker_directory import NodeDirectory, Ports
-from agents.adapters.broker_host import HOST, Child, answers_amqp, free_ports
+from agents.adapters.broker.directory import NodeDirectory, Ports
+from agents.adapters.broker.host import HOST, Child, answers_amqp, free_ports
 from agents.errors import UnreachableError
 
 START_SECONDS = 120.0

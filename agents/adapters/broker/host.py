@@ -28,6 +28,9 @@ PROBE_SECONDS = 2.0
 STOP_SECONDS = 30.0
 """Longest wait for an orderly end before a program is killed."""
 
+LOG_LINES = 25
+"""How much of a log an error message quotes."""
+
 _AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
 _CONNECTION_START = b"\x00\x0a\x00\x0a"
 
@@ -60,6 +63,13 @@ def answers_amqp(port: int) -> bool:
     except OSError:
         return False
     return greeting[:3] == b"\x01\x00\x00" and greeting[7:] == _CONNECTION_START
+
+
+def last_words(log: str) -> str:
+    """The end of a node's log: its error lines, or whatever there is."""
+    lines = [line for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if "[error]" in line]
+    return "\n".join((errors or lines)[-LOG_LINES:]) or "It left no log."
 
 
 class Watchdog:

@@ -1,0 +1,20 @@
+"""RabbitMQ for demonstrations and tests: which one this machine can use, and two kinds of one's own.
+
+In production an operator runs the broker, from the definitions file that `protocol.topology` describes.
+"""
+
+from agents.adapters.broker.choice import BrokerChoice, Docker, GivenUrl, LocalNode, Nothing, find_broker
+from agents.adapters.broker.container import DockerBroker
+from agents.adapters.broker.node import Installation, PrivateBroker
+
+__all__ = [
+    "BrokerChoice",
+    "Docker",
+    "DockerBroker",
+    "GivenUrl",
+    "Installation",
+    "LocalNode",
+    "Nothing",
+    "PrivateBroker",
+    "find_broker",
+]
