@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from typer import Abort
+from typer import Abort, Exit
 from typer.exceptions import TyperException
 
 from agents import errors
@@ -68,15 +68,17 @@ KINDS: dict[type[BaseException], tuple[ExitCode, str]] = {
     errors.NotVerifiedError: (ExitCode.NEGATIVE, BETWEEN),
     OSError: (ExitCode.STATE_DAMAGED, HERE),
 }
-"""A subclass counts as the nearest class above it that is listed. What a partner sent wrong has no line of its own:
-every `protocol.errors.ProtocolError` is a negative answer. Anything else is a bug."""
+"""A subclass counts as the nearest class above it that is listed. What a partner sent wrong is not listed, because its
+classes are slow to import: every `protocol.errors.ProtocolError` is a negative answer. Anything else is a bug."""
 
 
 def run(group: TyperGroup, arguments: list[str]) -> int:
     """Run a command line and return its exit code; every error is explained on standard error."""
     try:
-        code = group.main(arguments, prog_name="agent", standalone_mode=False)
+        code = _invoke(group, arguments)
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         _discard_output()
         return ExitCode.READER_GONE
@@ -84,6 +86,16 @@ def run(group: TyperGroup, arguments: list[str]) -> int:
         failure = explain(error)
         print(render(failure, as_json="--json" in arguments), file=sys.stderr)
         return failure.code
+    return code
+
+
+def _invoke(group: TyperGroup, arguments: list[str]) -> int:
+    """Run a command line; its errors are raised here, where typer's own `main` would print some and exit."""
+    try:
+        with group.make_context("agent", list(arguments)) as context:
+            code = group.invoke(context)
+    except Exit as leaving:
+        code = leaving.exit_code
     return code if isinstance(code, int) else ExitCode.DONE
 
 
@@ -129,11 +141,13 @@ def _usage(error: TyperException) -> str:
 
 
 def _of_a_partner(error: Exception, kind: str) -> Failure | None:
-    from protocol.errors import ProtocolError  # brings pydantic: slow
+    from protocol.errors import NameSyntaxError, ProtocolError  # brings pydantic: slow
 
     if not isinstance(error, ProtocolError):
         return None
     problems = tuple(problem.model_dump(mode="json") for problem in error.problems)
+    if isinstance(error, NameSyntaxError):  # those in a message become a MessageError; this one was typed here
+        return Failure(ExitCode.USAGE, kind, COMMAND_LINE, "a name is not written as it must be.", problems)
     return Failure(ExitCode.NEGATIVE, kind, PARTNER, "what was received cannot be accepted.", problems)
 
 
