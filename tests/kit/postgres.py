@@ -40,9 +40,9 @@ class Cluster:
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://apostille@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self, name: str) -> str:
-        """A new, empty database; returns its URL."""
-        self.run_sql(f'CREATE DATABASE "{name}"')
+    def create_database(self, name: str, template: str = "template0") -> str:
+        """A new database like `template` (empty by default); returns its URL."""
+        self.run_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
 
     def run_sql(self, statement: str, database: str = "postgres") -> None:

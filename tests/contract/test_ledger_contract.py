@@ -1,0 +1,423 @@
+"""What every ledger promises: each effect recorded, in conflict and repeated; units and batches; every question."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from kit.ledger_units import (
+    LATER,
+    NOW,
+    OTHER,
+    PARTNER,
+    REPLY,
+    REQUEST,
+    SECRET,
+    US,
+    certified,
+    consumed,
+    invitation_id,
+    invited,
+    key,
+    moved,
+    noted,
+    opened,
+    pinned,
+    serial,
+    stored,
+    transaction_id,
+    unit,
+)
+
+from agents.adapters.ledger.statements import QUARANTINE_MAX
+from agents.core import effects as fx
+from agents.ports import AnchorRecord, CertificateRecord, InvitationRecord, SessionRecord, TransactionRecord
+from protocol.errors import Problem, ProblemCode
+from protocol.messages import Endpoint
+from protocol.names import DnsName, Fingerprint
+from protocol.transaction import Role, State
+
+PROBLEM = Problem(code=ProblemCode.BAD_POP, field="csr", got="'é'", allowed="a signature", fix="Sign it.")
+
+
+def commit(ledger, *effects):
+    """Commit one unit; whether it was recorded."""
+    (recorded,) = ledger.commit([unit(*effects)])
+    return recorded
+
+
+def bodies(records):
+    return [record.body for record in records]
+
+
+# --- transactions ----------------------------------------------------------------------------------------------------
+
+
+def test_a_transaction_is_kept_as_it_was_opened(ledger):
+    effect = opened(1, serial=serial(0xABC), problems=(PROBLEM,), key_path="keys/1.pem", state=State.CREATED)
+    assert commit(ledger, effect)
+    assert ledger.transactions([effect.key]) == {
+        effect.key: TransactionRecord(
+            key=effect.key,
+            state=State.CREATED,
+            request_digest=Fingerprint.of(b"request"),
+            created_at=NOW,
+            updated_at=NOW,
+            expires_at=LATER,
+            names=("a.example",),
+            serial=serial(0xABC),
+            problems=(PROBLEM,),
+            key_path="keys/1.pem",
+            approval=None,
+            approval_reason=None,
+        )
+    }
+
+
+def test_a_transaction_cannot_be_opened_twice(ledger):
+    assert commit(ledger, opened(1))
+    assert not commit(ledger, opened(1, state=State.ISSUED))
+    assert ledger.transactions([key(1)])[key(1)].state is State.PENDING
+
+
+def test_the_same_id_in_another_role_or_from_another_partner_is_another_transaction(ledger):
+    keys = [key(1), key(1, role=Role.REQUESTER), key(1, partner=OTHER)]
+    assert ledger.commit([unit(opened(1, key=one)) for one in keys]) == (True, True, True)
+    assert {record.key for record in ledger.find_transactions(transaction_id(1))} == set(keys)
+    assert ledger.find_transactions(transaction_id(2)) == ()
+
+
+def test_a_move_changes_the_state_and_what_it_names(ledger):
+    commit(ledger, opened(1, serial=serial(5), problems=(PROBLEM,)))
+    assert commit(ledger, moved(1, State.PENDING, State.ISSUED))
+    record = ledger.transactions([key(1)])[key(1)]
+    kept = (record.state, record.updated_at, record.created_at, record.serial, record.problems)
+    assert kept == (State.ISSUED, LATER, NOW, serial(5), (PROBLEM,))
+    assert commit(ledger, moved(1, State.ISSUED, State.LAPSED, serial=serial(6), problems=()))
+    record = ledger.transactions([key(1)])[key(1)]
+    assert (record.state, record.serial, record.problems) == (State.LAPSED, serial(6), ())
+
+
+def test_a_move_from_another_state_conflicts(ledger):
+    commit(ledger, opened(1))
+    assert not commit(ledger, moved(1, State.ISSUED, State.CONFIRMED))
+    assert ledger.transactions([key(1)])[key(1)].state is State.PENDING
+
+
+def test_a_move_of_an_unknown_transaction_conflicts(ledger):
+    commit(ledger, opened(1))
+    assert not commit(ledger, moved(2, State.PENDING, State.ISSUED))
+    assert not commit(ledger, moved(1, State.PENDING, State.ISSUED, key=key(1, partner=OTHER)))
+    assert not commit(ledger, moved(1, State.PENDING, State.ISSUED, key=key(1, role=Role.REQUESTER)))
+
+
+@pytest.mark.parametrize("approve", [True, False])
+def test_an_operators_word_is_kept_and_said_once(ledger, approve):
+    commit(ledger, opened(1))
+    assert commit(ledger, fx.RecordApproval(key(1), approve, "known by phone", LATER))
+    record = ledger.transactions([key(1)])[key(1)]
+    assert (record.approval, record.approval_reason, record.updated_at) == (approve, "known by phone", LATER)
+    assert not commit(ledger, fx.RecordApproval(key(1), not approve, "second thoughts", LATER))
+    assert ledger.transactions([key(1)])[key(1)].approval is approve
+
+
+def test_only_a_pending_transaction_can_be_approved(ledger):
+    commit(ledger, opened(1, state=State.ISSUED))
+    assert not commit(ledger, fx.RecordApproval(key(1), approve=True, reason="", at=NOW))
+    assert not commit(ledger, fx.RecordApproval(key(2), approve=True, reason="", at=NOW))
+
+
+def test_transactions_are_listed_newest_first_and_filtered(ledger):
+    minutes = {1: 2, 2: 3, 3: 1}
+    commit(ledger, *[opened(n, created_at=NOW + timedelta(minutes=m)) for n, m in minutes.items()])
+    commit(ledger, moved(2, State.PENDING, State.ISSUED))
+    commit(ledger, opened(4, key=key(4, role=Role.REQUESTER), state=State.SENT))
+
+    def listed(*args, **kwargs):
+        return [record.key.id for record in ledger.list_transactions(*args, **kwargs)]
+
+    in_order = [transaction_id(n) for n in (2, 1, 3, 4)]
+    assert listed() == in_order
+    assert listed(limit=2) == in_order[:2]
+    assert listed(Role.REQUESTER) == [transaction_id(4)]
+    assert listed(Role.ISSUER, [State.PENDING]) == [transaction_id(1), transaction_id(3)]
+    assert listed(states=[State.ISSUED, State.SENT]) == [transaction_id(2), transaction_id(4)]
+    assert listed(states=[]) == []
+
+
+def test_many_transactions_are_found_at_once(ledger):
+    keys = [key(n) for n in range(1300)]
+    ledger.commit([unit(opened(0, key=one)) for one in keys])
+    assert set(ledger.transactions([*keys, key(5000)])) == set(keys)
+    assert ledger.transactions([]) == {}
+
+
+# --- certificates ----------------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_is_kept_as_it_was_issued(ledger):
+    effect = certified(7)
+    assert commit(ledger, effect)
+    assert ledger.certificate(US, serial(7)) == CertificateRecord(
+        serial=serial(7),
+        issuer=US,
+        subject=PARTNER,
+        transaction=transaction_id(7),
+        certificate=effect.certificate,
+        public_key=Fingerprint.of(b"key"),
+        not_before=NOW,
+        not_after=NOW + timedelta(days=90),
+        revoked_at=None,
+    )
+
+
+def test_an_issuer_has_a_serial_once_and_another_issuer_may_have_the_same(ledger):
+    assert commit(ledger, certified(7))
+    assert not commit(ledger, certified(7, subject=OTHER))
+    assert commit(ledger, certified(7, issuer=PARTNER, subject=US))
+    assert ledger.certificate(US, serial(7)).subject == PARTNER
+    assert ledger.certificate(PARTNER, serial(7)).subject == US
+    assert ledger.certificate(OTHER, serial(7)) is None
+
+
+def test_a_revocation_stands_from_the_first_one_on(ledger):
+    commit(ledger, certified(7), certified(8))
+    assert commit(ledger, fx.RevokeCertificate(serial(7), US, NOW, "keyCompromise"))
+    assert commit(ledger, fx.RevokeCertificate(serial(7), US, LATER, "superseded"))
+    assert ledger.certificate(US, serial(7)).revoked_at == NOW
+    assert ledger.certificate(US, serial(8)).revoked_at is None
+
+
+def test_revoking_an_unknown_certificate_is_not_taken_for_done(ledger):
+    commit(ledger, certified(7))
+    assert not commit(ledger, fx.RevokeCertificate(serial(7), PARTNER, NOW, "superseded"))
+
+
+def test_certificates_are_listed_newest_first(ledger):
+    commit(ledger, certified(7), certified(8, subject=OTHER), certified(2))
+    assert [record.serial for record in ledger.certificates()] == [serial(2), serial(8), serial(7)]
+    assert [record.serial for record in ledger.certificates(PARTNER)] == [serial(2), serial(7)]
+    assert ledger.certificates(US) == ()
+
+
+def test_every_holder_of_a_public_key_is_named(ledger):
+    shared, single, unknown = (Fingerprint.of(data) for data in (b"key", b"single", b"unknown"))
+    commit(ledger, certified(1), certified(2), certified(3, subject=OTHER), certified(4, public_key=single))
+    assert ledger.key_holders([shared, single, unknown]) == {
+        shared: frozenset({PARTNER, OTHER}),
+        single: frozenset({PARTNER}),
+    }
+
+
+# --- partners and anchors --------------------------------------------------------------------------------------------
+
+
+def test_what_is_known_of_a_partner_grows_and_nothing_is_forgotten(ledger):
+    assert ledger.partner(PARTNER) is None
+    assert commit(ledger, fx.RecordPartner(PARTNER, NOW))
+    assert (ledger.partner(PARTNER).agreed, ledger.partner(PARTNER).endpoint) == (False, None)
+    endpoint = Endpoint(host=DnsName("api.client-b.example"), port=8443)
+    assert commit(
+        ledger, fx.RecordPartner(PARTNER, NOW, broker="amqps://broker.example:5671/enroll", endpoint=endpoint)
+    )
+    assert commit(ledger, fx.RecordPartner(PARTNER, NOW, agreed=True))
+    partner = ledger.partner(PARTNER)
+    assert (partner.broker, partner.endpoint, partner.agreed) == (
+        "amqps://broker.example:5671/enroll",
+        endpoint,
+        True,
+    )
+    assert commit(ledger, fx.RecordPartner(PARTNER, NOW, agreed=False))
+    assert not ledger.partner(PARTNER).agreed
+
+
+def test_an_anchor_is_pinned_before_and_after_its_certificate_is_seen(ledger):
+    fingerprint = Fingerprint.of(b"root")
+    assert commit(ledger, pinned(b"root", certificate=None))
+    assert ledger.partner(PARTNER).anchors == (AnchorRecord(fingerprint, None),)
+    assert commit(ledger, pinned(b"root"))
+    assert commit(ledger, pinned(b"root", certificate=None))
+    assert ledger.partner(PARTNER).anchors == (AnchorRecord(fingerprint, b"root"),)
+
+
+def test_a_partner_with_an_anchor_gets_no_other_one(ledger):
+    assert commit(ledger, pinned(b"root"))
+    assert not commit(ledger, pinned(b"forged"))
+    assert [anchor.fingerprint for anchor in ledger.partner(PARTNER).anchors] == [Fingerprint.of(b"root")]
+
+
+def test_two_partners_may_have_the_same_anchor_and_each_has_its_own(ledger):
+    assert commit(ledger, pinned(b"root"), pinned(b"root", partner=OTHER), fx.RecordPartner(US, NOW))
+    assert [partner.name for partner in ledger.partners()] == [PARTNER, US, OTHER]
+    assert [len(partner.anchors) for partner in ledger.partners()] == [1, 0, 1]
+
+
+# --- invitations -----------------------------------------------------------------------------------------------------
+
+
+def test_an_invitation_is_kept_with_the_key_that_checks_its_proof(ledger):
+    assert commit(ledger, invited(1))
+    record = InvitationRecord(invitation_id(1), PARTNER, SECRET, LATER, None)
+    assert ledger.invitations([invitation_id(1), invitation_id(2)]) == {invitation_id(1): record}
+    assert not commit(ledger, invited(1, partner=OTHER))
+
+
+def test_an_invitation_is_used_by_one_transaction_which_may_repeat(ledger):
+    commit(ledger, invited(1))
+    assert commit(ledger, consumed(1, by=1))
+    assert commit(ledger, consumed(1, by=1))
+    assert not commit(ledger, consumed(1, by=2))
+    record = ledger.invitations([invitation_id(1)])[invitation_id(1)]
+    assert (record.consumed_by, record.proof_key) == (transaction_id(1), SECRET)
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        pytest.param(consumed(2, by=1), id="unknown"),
+        pytest.param(consumed(1, by=1, partner=OTHER), id="another partner's"),
+        pytest.param(consumed(1, by=1, at=LATER), id="expired"),
+    ],
+)
+def test_an_invitation_that_cannot_be_used_stays_unused(ledger, effect):
+    commit(ledger, invited(1))
+    assert not commit(ledger, effect)
+    assert ledger.invitations([invitation_id(1)])[invitation_id(1)].consumed_by is None
+
+
+def test_an_invitation_can_be_used_until_just_before_it_expires(ledger):
+    commit(ledger, invited(1))
+    assert commit(ledger, consumed(1, by=1, at=LATER - timedelta(microseconds=1)))
+
+
+# --- messages and the outbox -----------------------------------------------------------------------------------------
+
+
+def test_the_latest_message_of_a_type_is_found_incoming_or_outgoing(ledger):
+    commit(ledger, stored(1, b"asked", type=REQUEST, outgoing=False), stored(1, b"first"), stored(1, b"second"))
+    commit(ledger, stored(1, b"other partner", key=key(1, partner=OTHER)))
+    found = ledger.message(key(1), REPLY)
+    assert (found.key, found.type, found.body, found.link) == (key(1), REPLY, b"second", US)
+    assert ledger.message(key(1), REQUEST).body == b"asked"
+    assert ledger.message(key(1), "enrollment.confirmation") is None
+    assert ledger.message(key(2), REPLY) is None
+
+
+def test_every_byte_of_a_message_is_kept(ledger):
+    body = bytes(range(256)) * 1024
+    commit(ledger, stored(1, body))
+    assert ledger.message(key(1), REPLY).body == body
+
+
+def test_the_outbox_holds_outgoing_messages_of_a_link_oldest_first(ledger):
+    commit(ledger, *[stored(n, b"%d" % n) for n in range(1, 5)], stored(5, b"in", outgoing=False))
+    commit(ledger, stored(6, b"elsewhere", link=OTHER))
+    records = ledger.outbox(US, limit=10)
+    assert bodies(records) == [b"1", b"2", b"3", b"4"]
+    assert [record.sequence for record in records] == sorted({record.sequence for record in records})
+    assert bodies(ledger.outbox(US, limit=2)) == [b"1", b"2"]
+    assert bodies(ledger.outbox(US, limit=2, after=records[1].sequence)) == [b"3", b"4"]
+    assert bodies(ledger.outbox(OTHER, limit=10)) == [b"elsewhere"]
+
+
+def test_a_published_message_leaves_the_outbox_and_stays_in_the_ledger(ledger):
+    commit(ledger, *[stored(n, b"%d" % n) for n in range(1, 4)])
+    first, second, _ = (record.sequence for record in ledger.outbox(US, limit=10))
+    assert commit(ledger, fx.MarkPublished((first, second), NOW))
+    assert commit(ledger, fx.MarkPublished((first, 10_000), NOW), fx.MarkPublished((), NOW))
+    assert bodies(ledger.outbox(US, limit=10)) == [b"3"]
+    assert ledger.message(key(1), REPLY).body == b"1"
+
+
+def test_a_message_can_be_published_again(ledger):
+    commit(ledger, stored(1, b"old"), stored(1, b"new"), stored(1, b"in", outgoing=False), stored(2, b"other"))
+    sequences = tuple(record.sequence for record in ledger.outbox(US, limit=10))
+    commit(ledger, fx.MarkPublished(sequences, NOW))
+    assert commit(ledger, fx.MarkUnpublished(key(1), REPLY))
+    assert commit(ledger, fx.MarkUnpublished(key(1), REPLY), fx.MarkUnpublished(key(3), REPLY))
+    assert bodies(ledger.outbox(US, limit=10)) == [b"new"]
+
+
+# --- sessions, quarantine --------------------------------------------------------------------------------------------
+
+
+def test_the_latest_session_with_a_partner_is_kept(ledger):
+    assert ledger.last_session(PARTNER) is None
+    assert commit(ledger, fx.RecordSession(PARTNER, LATER, '{"certificate": "b"}', None))
+    assert commit(ledger, fx.RecordSession(PARTNER, NOW, "{}", "{}"), fx.RecordSession(OTHER, NOW, "{}", "{}"))
+    assert ledger.last_session(PARTNER) == SessionRecord(PARTNER, LATER, '{"certificate": "b"}', None)
+
+
+def test_unusable_messages_are_kept_up_to_a_bound(ledger):
+    assert ledger.quarantine_count() == 0
+    poison = fx.Quarantine(US, NOW, "not an envelope", b"\xff" * 10)
+    assert commit(ledger, poison, poison)
+    assert ledger.quarantine_count() == 2
+    ledger.commit([unit(poison)] * (QUARANTINE_MAX + 10))
+    assert ledger.quarantine_count() == QUARANTINE_MAX
+
+
+# --- units and batches -----------------------------------------------------------------------------------------------
+
+
+def test_an_empty_commit_records_nothing(ledger):
+    assert ledger.commit([]) == ()
+    assert ledger.commit([unit()]) == (True,)
+
+
+def test_a_unit_that_conflicts_leaves_no_trace(ledger):
+    commit(ledger, invited(1), opened(9))
+    before = everything(ledger)
+    conflicting = moved(9, State.ISSUED, State.CONFIRMED)
+    assert not commit(
+        ledger,
+        *(opened(1), certified(1), stored(1), consumed(1, by=1), pinned(b"root"), fx.RecordPartner(OTHER, NOW)),
+        *(fx.RecordSession(PARTNER, NOW, "{}", None), fx.Quarantine(US, NOW, "bad", b"x"), conflicting),
+    )
+    assert everything(ledger) == before
+
+
+def test_a_conflict_takes_its_own_unit_and_no_other(ledger):
+    commit(ledger, opened(2))
+    batch = [unit(opened(n), certified(n), stored(n, b"%d" % n)) for n in range(1, 5)]
+    assert ledger.commit(batch) == (True, False, True, True)
+    assert bodies(ledger.outbox(US, limit=10)) == [b"1", b"3", b"4"]
+    assert {record.serial for record in ledger.certificates()} == {serial(n) for n in (1, 3, 4)}
+
+
+def test_units_that_conflict_with_each_other_are_recorded_in_order(ledger):
+    commit(ledger, invited(1))
+    batch = [unit(consumed(1, by=n), opened(n)) for n in (3, 1, 2)]
+    assert ledger.commit(batch) == (True, False, False)
+    assert ledger.invitations([invitation_id(1)])[invitation_id(1)].consumed_by == transaction_id(3)
+
+
+def test_a_unit_sees_what_earlier_units_of_the_batch_did(ledger):
+    batch = [
+        unit(moved(1, State.PENDING, State.ISSUED)),
+        unit(opened(1)),
+        unit(moved(1, State.PENDING, State.ISSUED), noted()),
+        unit(moved(1, State.ISSUED, State.CONFIRMED)),
+    ]
+    assert ledger.commit(batch) == (False, True, True, True)
+    assert ledger.transactions([key(1)])[key(1)].state is State.CONFIRMED
+
+
+def test_a_naive_time_is_refused_before_anything_is_recorded(ledger):
+    with pytest.raises(TypeError):
+        commit(ledger, opened(1), fx.Audit(NOW.replace(tzinfo=None), "noted", None, None, ""))
+    assert ledger.list_transactions() == ()
+    assert commit(ledger, opened(1))
+
+
+def everything(ledger):
+    """All that can be asked."""
+    return (
+        ledger.partners(),
+        ledger.invitations([invitation_id(n) for n in range(12)]),
+        ledger.list_transactions(),
+        bodies(ledger.outbox(US, limit=1000)),
+        ledger.certificates(),
+        [ledger.last_session(name) for name in (PARTNER, OTHER)],
+        ledger.quarantine_count(),
+    )
