@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -180,22 +180,18 @@ def _extensions(spec: CertificateSpec, issuer: Issuer) -> Iterable[x509.Extensio
     yield from _CONSTANT[spec.profile]
     if spec.names:
         # RFC 5280 section 4.2.1.6: critical if the names are all that the certificate says of its subject.
-        names = x509.SubjectAlternativeName(_general_name(name) for name in spec.names)
+        names = x509.SubjectAlternativeName(_GENERAL_NAMES[name.kind](name.value) for name in spec.names)
         yield _extension(names, critical=not spec.subject)
     if spec.extended_key_usages:
         yield _extension(x509.ExtendedKeyUsage(x509.ObjectIdentifier(oid) for oid in spec.extended_key_usages))
 
 
-def _general_name(name: SubjectName) -> x509.GeneralName:
-    match name.kind:
-        case NameKind.DNS:
-            return x509.DNSName(name.value)
-        case NameKind.URI:
-            return x509.UniformResourceIdentifier(name.value)
-        case NameKind.EMAIL:
-            return x509.RFC822Name(name.value)
-        case NameKind.IP:
-            return x509.IPAddress(ipaddress.ip_address(name.value))
+_GENERAL_NAMES: Mapping[NameKind, Callable[[str], x509.GeneralName]] = {
+    NameKind.DNS: x509.DNSName,
+    NameKind.URI: x509.UniformResourceIdentifier,
+    NameKind.EMAIL: x509.RFC822Name,
+    NameKind.IP: lambda text: x509.IPAddress(ipaddress.ip_address(text)),
+}
 
 
 def _name(subject: tuple[SubjectAttribute, ...]) -> x509.Name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cryptography import x509
 
-from protocol.errors import PathError, ProblemCode, ProtocolError, problem
+from protocol.errors import NameSyntaxError, PathError, ProblemCode, problem
 from protocol.names import DnsName, OrganisationName, organisation_of_agent_uri
 from protocol.path.extensions import extension
 
@@ -16,12 +16,13 @@ def agent_organisation(leaf: x509.Certificate) -> OrganisationName:
     signed it. Raises `PathError`.
     """
     names = list(_alternative_names(leaf))
+    wanted = "exactly one name, the URI apostille://NAME/agent"
     if len(names) != 1 or not isinstance(names[0], x509.UniformResourceIdentifier):
-        raise _wrong_name(_shown(names), "exactly one name, the URI apostille://NAME/agent")
+        raise _wrong_name(_shown(names), wanted)
     try:
         return organisation_of_agent_uri(names[0].value)
-    except ProtocolError as error:
-        raise PathError(*error.problems) from error
+    except NameSyntaxError as error:
+        raise _wrong_name(_shown(names), wanted) from error
 
 
 def check_server_name(leaf: x509.Certificate, server_name: DnsName | None) -> None:

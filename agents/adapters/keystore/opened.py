@@ -61,7 +61,8 @@ def open_signer(home: Path, passphrase: bytes, now: datetime) -> CaSigner:
     Raises `ConfigurationError` if the passphrase is wrong, `StateError` if files are missing, damaged or open to
     others, if key and certificate do not belong together, or if the CA is not valid at `now`.
     """
-    issues = (home / layout.ISSUING_CERTIFICATE).exists()
+    # Either file says that an intermediate issues: the root must not take over because one was lost.
+    issues = (home / layout.ISSUING_CERTIFICATE).exists() or (home / layout.ISSUING_KEY).exists()
     key_path = home / (layout.ISSUING_KEY if issues else layout.ROOT_KEY)
     certificate = _certificates(home / (layout.ISSUING_CERTIFICATE if issues else layout.ROOT_CERTIFICATE))[0]
     key = parse_private_key(files.read_private(key_path), passphrase, str(key_path))
