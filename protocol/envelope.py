@@ -80,7 +80,7 @@ class Sealer:
         else:
             algorithm, self._key = _CURVES[identity.key.curve.name], ECKey.import_key(pem)
         x5c = [base64.b64encode(der).decode() for der in identity.chain]
-        self._header = {"protected": {"alg": algorithm, "typ": TYPE, "x5c": x5c}}
+        self._header: jws.HeaderDict = {"protected": {"alg": algorithm, "typ": TYPE, "x5c": x5c}}
 
     def seal(self, message: Message) -> bytes:
         """The envelope's exact bytes. Raises `EnvelopeError` if they would be too large to be accepted."""

@@ -41,7 +41,7 @@ class Agent:
     Raises `ConfigurationError` or `StateError` where the home cannot be used.
     """
 
-    def __init__(self, home: Path, log: Log | None = None) -> None:
+    def __init__(self, home: Path, *, log_form: str = "auto", debug: bool = False) -> None:
         self.home = home
         self.config: AgentConfig = load_config(home)
         self.name: OrganisationName = self.config.organisation.name
@@ -49,14 +49,15 @@ class Agent:
         self.entropy = SystemEntropy()
         self.lock = HomeLock(home)
         self.policies = PolicyFiles(home / PARTNERS)
-        self._log = log
+        self._log_form, self._debug = log_form, debug
 
     @cached_property
     def log(self) -> Log:
         """The structured log."""
         from agents.adapters.log import make_log
 
-        return self._log or make_log(organisation=self.name)
+        as_json = {"auto": None, "json": True, "text": False}.get(self._log_form, None)
+        return make_log(as_json=as_json, debug=self._debug, organisation=self.name)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -164,9 +165,7 @@ class Agent:
             self.name, issuer, self.ledger, self.sealer, self.credentials, self.dialer, self.clock, self.log
         )
         partners = Partners(self.ledger, self.clock)
-        return Requesting(
-            self.name, issuer, bus, self.ledger, self.sealer, partners, installing, self.clock, self.log
-        )
+        return Requesting(self.name, issuer, bus, self.ledger, self.sealer, partners, installing, self.clock, self.log)
 
     def _issuing(self, bus: AmqpBus) -> Any:
         from agents.service.inbox import Inbox

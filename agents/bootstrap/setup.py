@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +91,9 @@ def _passphrase(setup: Setup) -> bytes:
 
 
 def _plan(setup: Setup, name: OrganisationName, passphrase: bytes) -> OrganisationPlan:
-    imported = files.read_private(setup.import_passphrase_file).rstrip(b"\r\n") if setup.import_passphrase_file else None
+    imported = (
+        files.read_private(setup.import_passphrase_file).rstrip(b"\r\n") if setup.import_passphrase_file else None
+    )
     return OrganisationPlan(
         name=name,
         title=setup.title,
@@ -112,7 +114,7 @@ def _key_type(text: str) -> KeyType:
 
 
 def _config_text(setup: Setup, name: OrganisationName) -> str:
-    """The text of `agent.toml`, proven to be readable."""
+    """The text of `agent.toml`, proven to be readable. A JSON string is a TOML basic string as well."""
     sections: dict[str, dict[str, str]] = {"organisation": {"name": name, "title": setup.title}}
     if setup.broker.url:
         sections["broker"] = _broker_section(setup.broker)
@@ -123,7 +125,10 @@ def _config_text(setup: Setup, name: OrganisationName) -> str:
         sections["channel"] = {"endpoint": str(endpoint), "listen": listen}
     if setup.passphrase_file:
         sections["ca"] = {"passphrase_file": str(setup.passphrase_file.absolute())}
-    text = "\n".join(f"[{title}]\n" + "".join(_line(*item) for item in pairs.items()) for title, pairs in sections.items())
+    text = "\n".join(
+        f"[{title}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in pairs.items())
+        for title, pairs in sections.items()
+    )
     parse_config(text, FILE)
     return text
 
@@ -139,12 +144,3 @@ def _broker_section(broker: BrokerAnswers) -> dict[str, str]:
     if broker.user:
         section["user"] = broker.user
     return section | {key: os.path.abspath(path) for key, path in paths.items() if path}  # noqa: PTH100 - keeps links
-
-
-def _line(key: str, value: str) -> str:
-    """`key = "value"`, escaped as TOML 1.0 wants basic strings, and checked to read back the same."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    line = f'{key} = "{escaped}"\n'
-    if tomllib.loads(line) != {key: value}:
-        raise ConfigurationError(f"{key}: '{value!r}' cannot be written to a configuration file.")
-    return line

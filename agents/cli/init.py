@@ -16,7 +16,9 @@ FileOption = Optional[Path]  # noqa: UP045 - typer reads the annotation
 def init(  # noqa: PLR0913 - the options of a command
     *,
     name: Annotated[str, typer.Option(help="Short name, as partners will know it: a-z, 0-9 and '-'.")],
-    organization: Annotated[str, typer.Option(help="The organisation's name for people; default: the short name.")] = "",
+    organization: Annotated[
+        str, typer.Option(help="The organisation's name for people; default: the short name.")
+    ] = "",
     endpoint: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where partners reach our channel; needed to invite anybody.")
     ] = "",
@@ -25,7 +27,9 @@ def init(  # noqa: PLR0913 - the options of a command
     ] = "",
     broker: Annotated[str, typer.Option(metavar="URL", help="The message broker: amqp[s]://HOST:PORT.")] = "",
     broker_user: Annotated[str, typer.Option(help="Our user at the broker; default: the short name.")] = "",
-    broker_password_file: Annotated[FileOption, typer.Option(metavar="FILE", help="File with that user's password.")] = None,
+    broker_password_file: Annotated[
+        FileOption, typer.Option(metavar="FILE", help="File with that user's password.")
+    ] = None,
     broker_ca_file: Annotated[FileOption, typer.Option(metavar="FILE", help="CA of an amqps broker, PEM.")] = None,
     broker_certificate_file: Annotated[
         FileOption, typer.Option(metavar="FILE", help="Certificate to log in with instead of a password, PEM.")
@@ -36,7 +40,9 @@ def init(  # noqa: PLR0913 - the options of a command
         FileOption, typer.Option(metavar="FILE", help="Passphrase of the CA keys; default: one is made, in ca/.")
     ] = None,
     intermediate: Annotated[bool, typer.Option(help="Issue with an intermediate CA under the root.")] = True,
-    import_ca: Annotated[FileOption, typer.Option(metavar="DIR", help="Use the CA in this folder instead of a new root.")] = None,
+    import_ca: Annotated[
+        FileOption, typer.Option(metavar="DIR", help="Use the CA in this folder instead of a new root.")
+    ] = None,
     import_passphrase_file: Annotated[
         FileOption, typer.Option(metavar="FILE", help="Passphrase of the keys in that folder, if it is another one.")
     ] = None,

@@ -22,7 +22,9 @@ def read_text(path: Path, size_max: int) -> str:
             data = file.read(size_max + 1)
         text = data.decode("utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}. Check that it exists and is readable.") from None
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}. Check that it exists and is readable."
+        ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is not text in UTF-8.") from None
     if len(data) > size_max:
@@ -70,3 +72,11 @@ def _fields_at(model: type[BaseModel], place: list[str]) -> set[str]:
 def _all_args(annotation: Any) -> list[Any]:
     found = list(get_args(annotation))
     return found + [inner for arg in found for inner in _all_args(arg)]
+
+
+def duration_option(option: str, text: str) -> timedelta | None:
+    """The duration given to an option of the command line, None where it is empty. Raises `ConfigurationError`."""
+    try:
+        return read_duration(text) if text else None
+    except ValueError as error:
+        raise ConfigurationError(f"{option} '{text}': {error}.") from None

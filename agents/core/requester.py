@@ -106,7 +106,11 @@ class Accepted:
 
 
 def accept(
-    issued: Issued, csr: CertificationRequest, lifetime: timedelta | None, pinned: Collection[Fingerprint], now: datetime
+    issued: Issued,
+    csr: CertificationRequest,
+    lifetime: timedelta | None,
+    pinned: Collection[Fingerprint],
+    now: datetime,
 ) -> Accepted:
     """Check the certificate that came back: (1) it is for our key, (2) it leads to a root that the invitation pinned,
     with the purpose of a channel client, (3) it holds only names that we asked for, (4) it lives no longer than we asked.
@@ -162,7 +166,9 @@ def _reject(field: str, got: str, allowed: str) -> NoReturn:
     raise RequestError(problem(ProblemCode.BAD_CERT_TEMPLATE, field, got, allowed, fix))
 
 
-def unit_for_issued(key: TransactionKey, before: State, accepted: Accepted, us: OrganisationName, reply: StoreMessage) -> Unit:
+def unit_for_issued(
+    key: TransactionKey, before: State, accepted: Accepted, us: OrganisationName, reply: StoreMessage
+) -> Unit:
     """What an accepted answer records: state, certificate, exact reply, the partner's endpoint and root."""
     at = reply.at
     return Unit(
@@ -187,7 +193,12 @@ def unit_for_issued(key: TransactionKey, before: State, accepted: Accepted, us: 
 
 
 def unit_for_move(
-    key: TransactionKey, before: State, event: Event, now: datetime, problems: tuple[Problem, ...] | None = None, *extra: Effect
+    key: TransactionKey,
+    before: State,
+    event: Event,
+    now: datetime,
+    problems: tuple[Problem, ...] | None = None,
+    *extra: Effect,
 ) -> Unit:
     """One step of the transaction, recorded together with `extra`."""
     after = step(Role.REQUESTER, before, event)
@@ -196,7 +207,11 @@ def unit_for_move(
 
 
 def confirmation_message(
-    key: TransactionKey, us: OrganisationName, certificate: bytes, result: Verified | Delivered | Rejected, now: datetime
+    key: TransactionKey,
+    us: OrganisationName,
+    certificate: bytes,
+    result: Verified | Delivered | Rejected,
+    now: datetime,
 ) -> Message:
     """What became of the certificate, for its issuer."""
     return Message(

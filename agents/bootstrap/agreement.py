@@ -1,0 +1,87 @@
+"""An agreement with a partner: its policy file and an invitation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.adapters import files
+from agents.bootstrap.agent import Agent
+from agents.config.policy import default_policy_text, parse_policy
+from agents.config.reading import duration_option
+from agents.errors import ConfigurationError
+from agents.service.inviting import invite
+from protocol.errors import NameSyntaxError
+from protocol.invitation import Invitation, encode_invitation
+from protocol.names import OrganisationName
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The invitation, its text (a secret), and where the agreement is written down."""
+
+    invitation: Invitation
+    text: str
+    policy_file: Path
+
+
+def agree(  # noqa: PLR0913 - what the operator says
+    agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, manual: bool, out: Path | None
+) -> Agreed:
+    """Write the agreement if there is none yet, and make an invitation; into the new file `out` if that is given.
+
+    Raises `ConfigurationError`, also if names are given for a partner whose agreement is written down already.
+    """
+    name, lifetime = _partner_name(partner), duration_option("--expires", expires)
+    if lifetime is None or agent.config.channel is None or agent.config.broker is None:
+        raise ConfigurationError(
+            f"{agent.name} cannot invite anybody: its {agent.home / 'agent.toml'} needs a [broker] and a [channel] "
+            "section (agent init --broker and --endpoint write them), and --expires a duration."
+        )
+    if out and out.exists():
+        raise ConfigurationError(f"{out} exists; the invitation goes into a new file only.")
+    path = _write_agreement(agent, name, dns, manual=manual)
+    invitation = invite(
+        name,
+        us=agent.name,
+        root=agent.root,
+        broker=agent.config.broker.location(agent.name),
+        lifetime=lifetime,
+        ledger=agent.ledger,
+        clock=agent.clock,
+        entropy=agent.entropy,
+    )
+    text = encode_invitation(invitation)
+    if out:
+        files.write_file(out, f"{text}\n".encode())
+    return Agreed(invitation, text, path)
+
+
+def _partner_name(text: str) -> OrganisationName:
+    try:
+        return OrganisationName(text)
+    except NameSyntaxError as error:
+        raise ConfigurationError(f"partner '{text}': wanted {error.problems[0].allowed}.") from None
+
+
+def _write_agreement(agent: Agent, name: OrganisationName, dns: tuple[str, ...], *, manual: bool) -> Path:
+    path = agent.policies.path(name)
+    if path.exists():
+        agent.policies.policy_of(name)
+        if dns or manual:
+            raise ConfigurationError(
+                f"the agreement with {name} is written down in {path} already: edit that file, "
+                "and make the invitation without --dns and --manual."
+            )
+        return path
+    if name == agent.name:
+        raise ConfigurationError(f"{name} is this organisation itself; an invitation is for a partner.")
+    if not dns:
+        raise ConfigurationError(
+            f"which names may {name} ask for? Give at least one --dns PATTERN, for example '**.{name}.example'."
+        )
+    text = default_policy_text(name, dns, manual=manual)
+    parse_policy(text, str(path))
+    files.make_directory(path.parent)
+    files.write_file(path, text.encode())
+    return path

@@ -1,0 +1,188 @@
+"""One enrollment as an operator sees it: prepared, handed to the daemon (or done here where none runs), followed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from agents.adapters import files
+from agents.bootstrap.agent import Agent
+from agents.core.effects import TransactionKey
+from agents.core.requester import Enrollment
+from agents.errors import ConfigurationError, StateError, TimedOutError, UnreachableError
+from agents.ports import TransactionRecord
+from agents.service.enrolling import REQUEST_LIFETIME, begin, take_in
+from agents.service.supervision import ROUND_SECONDS
+from protocol.csr import CertificationRequest, KeyKind, SubjectName, build_csr, parse_csr, read_csr_file
+from protocol.envelope import reread
+from protocol.invitation import TEXT_MAX, Invitation, decode_invitation
+from protocol.messages import EnrollmentAcknowledgement
+from protocol.names import OrganisationName, TransactionId
+from protocol.transaction import Role, State, is_final
+
+POLL_SECONDS = 0.1
+
+GOOD = frozenset({State.VERIFIED, State.DELIVERED})
+"""Final states in which the requester has a credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the operator asks for. With `csr_file` the request is that file's and names and key kind are not asked."""
+
+    issuer: OrganisationName | None
+    names: tuple[SubjectName, ...] = ()
+    common_name: str | None = None
+    key_kind: KeyKind = KeyKind.P256
+    csr_file: Path | None = None
+    key_file: Path | None = None
+    lifetime: timedelta | None = None
+
+
+def read_invitation(path: Path | None, text: str | None) -> Invitation | None:
+    """The invitation in a file (or text read from standard input). Raises `InvitationError` or `ConfigurationError`."""
+    if path is None and text is None:
+        return None
+    if text is None and path is not None:
+        try:
+            with path.open("rb") as file:
+                text = file.read(TEXT_MAX + 1).decode("ascii", "replace")
+        except OSError as error:
+            raise ConfigurationError(
+                f"the invitation cannot be read from {path}: {error.strerror}. Give the file that `agent invite` wrote, "
+                "or '-' to read it from standard input."
+            ) from None
+    return decode_invitation(text or "")
+
+
+def choose_issuer(agent: Agent, invitation: Invitation | None, named: str | None) -> OrganisationName:
+    """The issuer to ask: the invitation's, the one named, or the only one that is known. Raises `ConfigurationError`."""
+    if invitation and named and named != invitation.issuer:
+        raise ConfigurationError(f"--issuer is {named}, but the invitation comes from {invitation.issuer}.")
+    if invitation:
+        return invitation.issuer
+    if named:
+        return OrganisationName(named)
+    known = [partner.name for partner in agent.ledger.partners() if partner.broker]
+    if len(known) == 1:
+        return known[0]
+    found = f"several are known ({', '.join(known)}): name one with --issuer" if known else "none is known here yet"
+    raise ConfigurationError(f"which issuer? {found}; the first enrollment with an issuer needs --invitation.")
+
+
+def read_request(ask: Ask) -> CertificationRequest | None:
+    """The request in the operator's file, None where a new one is to be made. Raises `RequestError` or `StateError`."""
+    if ask.csr_file is None:
+        return None
+    return parse_csr(read_csr_file(files.read_foreign(ask.csr_file)))
+
+
+def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionKey:
+    """Prepare and record an enrollment; nothing has been sent when this returns.
+
+    Raises `ConfigurationError`, `StateError` or `ProtocolError`, and then nothing will be sent.
+    """
+    issuer = choose_issuer(agent, invitation, ask.issuer)
+    agent.access(issuer)
+    if invitation:
+        take_in(invitation, agent.name, agent.ledger, agent.clock)
+    now = agent.clock.now()
+    id = agent.entropy.transaction_id(now)
+    csr, key_path = _request_and_key(agent, ask, issuer, id)
+    enrollment = Enrollment(
+        id, agent.name, issuer, csr, ask.lifetime, created_at=now, expires_at=now + REQUEST_LIFETIME, key_path=key_path
+    )
+    return begin(enrollment, agent.root, invitation, agent.sealer, agent.ledger)
+
+
+def _request_and_key(
+    agent: Agent, ask: Ask, issuer: OrganisationName, id: TransactionId
+) -> tuple[CertificationRequest, str | None]:
+    given = read_request(ask)
+    if given:
+        return given, _foreign_key(ask.key_file, given) if ask.key_file else None
+    if ask.key_file:
+        raise ConfigurationError("--key goes with --csr: without a request of your own, a new key is made.")
+    if not ask.names:
+        raise ConfigurationError("no name is asked for: give at least one, for example --dns api.client-b.example.")
+    key, path = agent.credentials.new_key(issuer, id, ask.key_kind)
+    return parse_csr(build_csr(key, ask.names, ask.common_name)), path
+
+
+def _foreign_key(path: Path, csr: CertificationRequest) -> str:
+    """The absolute path of the operator's own key, proven to be the request's and usable without a passphrase."""
+    from agents.core.pem import parse_private_key, public_key_der
+
+    key = parse_private_key(files.read_private(path), None, str(path))
+    if public_key_der(key.public_key()) != csr.key.spki:
+        raise StateError(
+            f"{path} is not the key of the certification request. Give the key that the CSR was made with."
+        )
+    return str(path.absolute())
+
+
+def follow(
+    agent: Agent, key: TransactionKey, wait: float, changed: Callable[[TransactionRecord], None]
+) -> TransactionRecord:
+    """Follow a transaction until it is final, and acknowledged if it ended well; tells every change of state.
+
+    Where no daemon runs, this process does its work meanwhile. Raises `TimedOutError` after `wait` seconds, or
+    `UnreachableError` if the broker was not reached in that time; the enrollment goes on with the next daemon.
+    """
+    deadline = time.monotonic() + wait
+    last: State | None = None
+    with _somebody_at_work(agent, key.partner) as trouble:
+        while True:
+            record = agent.ledger.transactions([key])[key]
+            if record.state is not last:
+                changed(record)
+                last = record.state
+            if is_final(Role.REQUESTER, record.state) and (record.state not in GOOD or acknowledged(agent, key)):
+                return record
+            if time.monotonic() > deadline:
+                return _out_of_time(record, wait, trouble())
+            time.sleep(POLL_SECONDS)
+
+
+def acknowledged(agent: Agent, key: TransactionKey) -> str | None:
+    """The state that the issuer says it recorded, None as long as it has not said."""
+    stored = agent.ledger.message(key, "enrollment.acknowledgement")
+    body = reread(stored.body).body if stored else None
+    return body.state if isinstance(body, EnrollmentAcknowledgement) else None
+
+
+def _out_of_time(record: TransactionRecord, wait: float, trouble: str | None) -> TransactionRecord:
+    if record.state in GOOD:
+        return record
+    rest = f"nothing is lost: transaction {record.key.id} goes on with `agent run`, see `agent status`."
+    if trouble:
+        raise UnreachableError(f"{trouble} After {wait:.0f} s the enrollment is {record.state}; {rest}")
+    raise TimedOutError(f"after {wait:.0f} s the enrollment is {record.state}; {rest}")
+
+
+@contextmanager
+def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callable[[], str | None]]:
+    """The daemon if one runs, else a link of our own for the time of the block. Yields what keeps it from working."""
+    if agent.lock.is_held():
+        yield lambda: _daemon_trouble(agent, issuer)
+        return
+    agent.lock.acquire()
+    link = agent.link(Role.REQUESTER, issuer)
+    link.worker.start()
+    try:
+        yield lambda: link.worker.health().trouble or link.bus.health().last_error
+    finally:
+        link.worker.stop()
+        link.worker.join(10 * ROUND_SECONDS)
+        link.bus.close(1.0)
+        agent.lock.release()
+
+
+def _daemon_trouble(agent: Agent, issuer: OrganisationName) -> str | None:
+    links = (agent.health() or {}).get("links", [])
+    ours = [link for link in links if link.get("issuer") == issuer and not link.get("connected")]
+    return next((str(link.get("trouble") or link.get("last_error")) for link in ours), None)

@@ -1,0 +1,80 @@
+"""What an operator wants to know of an agent at a glance; JSON-like values, the truth as of now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from agents.bootstrap.agent import Agent
+from agents.ports import CertificateRecord, PartnerRecord, TransactionRecord
+from protocol.errors import printable
+from protocol.transaction import Role, State
+
+SHOWN_CERTIFICATES = 20
+
+
+def overview(agent: Agent, limit: int) -> dict[str, Any]:
+    """Everything that `agent status` shows. What the daemon said counts only while it runs."""
+    running = agent.lock.is_held()
+    said = (agent.health() or {}) if running else {}
+    links = said.get("links", [])
+    ledger, now = agent.ledger, agent.clock.now()
+    partners = ledger.partners()
+    origins = {agent.name, *(partner.name for partner in partners if partner.broker)}
+    return {
+        "organisation": agent.name,
+        "home": str(agent.home),
+        "root": agent.root,
+        "running": running,
+        "healthy": running and all(link["connected"] and not link.get("trouble") for link in links),
+        "said_at": said.get("at"),
+        "channel": said.get("channel"),
+        "links": links,
+        "waiting_to_leave": sum(len(ledger.outbox(origin, limit=1000)) for origin in origins),
+        "waiting_for_approval": _waiting_for_approval(ledger.list_transactions(Role.ISSUER, {State.PENDING})),
+        "quarantined": ledger.quarantine_count(),
+        "partners": [_partner(agent, partner) for partner in partners],
+        "transactions": [_transaction(record) for record in ledger.list_transactions(limit=limit)],
+        "certificates": [_certificate(record, now) for record in ledger.certificates()[:SHOWN_CERTIFICATES]],
+    }
+
+
+def _waiting_for_approval(records: tuple[TransactionRecord, ...]) -> int:
+    return sum(record.approval is None for record in records)
+
+
+def _partner(agent: Agent, partner: PartnerRecord) -> dict[str, Any]:
+    session = agent.ledger.last_session(partner.name)
+    return {
+        "name": partner.name,
+        "agreed": partner.agreed,
+        "broker": partner.broker,
+        "endpoint": str(partner.endpoint) if partner.endpoint else None,
+        "roots": [anchor.fingerprint for anchor in partner.anchors],
+        "last_channel": session.at.isoformat(timespec="seconds") if session else None,
+    }
+
+
+def _transaction(record: TransactionRecord) -> dict[str, Any]:
+    return {
+        "id": record.key.id,
+        "role": record.key.role,
+        "partner": record.key.partner,
+        "state": record.state,
+        "names": [printable(name) for name in record.names],
+        "serial": record.serial,
+        "updated_at": record.updated_at,
+        "problems": [problem.model_dump(mode="json") for problem in record.problems],
+    }
+
+
+def _certificate(record: CertificateRecord, now: datetime) -> dict[str, Any]:
+    state = "withdrawn" if record.revoked_at else "expired" if record.not_after < now else "in force"
+    return {
+        "serial": record.serial,
+        "issuer": record.issuer,
+        "holder": record.subject,
+        "days_left": max(0, (record.not_after - now).days),
+        "not_after": record.not_after,
+        "state": state,
+    }

@@ -1,0 +1,146 @@
+"""`agent enroll`: ask an issuer for a certificate, and follow the request until the channel is verified."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from agents.cli.exits import ExitCode
+from agents.cli.options import DEFAULT_HOME, AsJson, Home
+from agents.cli.output import Output, fields
+
+if TYPE_CHECKING:
+    from agents.bootstrap.agent import Agent
+    from agents.bootstrap.enrollment import Ask
+    from agents.ports import TransactionRecord
+    from protocol.invitation import Invitation
+
+FileOption = Optional[Path]  # noqa: UP045 - typer reads the annotation
+
+
+def enroll(  # noqa: PLR0913 - the options of a command
+    *,
+    invitation: Annotated[
+        FileOption, typer.Option(metavar="FILE", help="The issuer's invitation; '-' reads it.")
+    ] = None,
+    issuer: Annotated[str, typer.Option(help="The issuer, where several are known and there is no invitation.")] = "",
+    dns: Annotated[list[str], typer.Option(metavar="NAME", help="DNS name to ask for; may be repeated.")] = [],  # noqa: B006
+    uri: Annotated[list[str], typer.Option(help="URI to ask for; may be repeated.")] = [],  # noqa: B006
+    email: Annotated[list[str], typer.Option(help="E-mail address to ask for; may be repeated.")] = [],  # noqa: B006
+    ip: Annotated[list[str], typer.Option(help="IP address to ask for; may be repeated.")] = [],  # noqa: B006
+    common_name: Annotated[str, typer.Option(help="Common name, where the agreement wants one.")] = "",
+    key_type: Annotated[str, typer.Option(help="Key to make: P-256, P-384, P-521, Ed25519 or RSA.")] = "P-256",
+    csr: Annotated[
+        FileOption, typer.Option(metavar="FILE", help="Enroll this PKCS#10 request; its key stays put.")
+    ] = None,
+    key: Annotated[FileOption, typer.Option(metavar="FILE", help="With --csr: its key, to verify the channel.")] = None,
+    lifetime: Annotated[str, typer.Option(metavar="DURATION", help="Wanted lifetime, for example 30d.")] = "",
+    wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to follow the enrollment.")] = 60.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be asked; make and send nothing.")
+    ] = False,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> ExitCode:
+    """Enroll with an issuer: send it a certification request, take the certificate, and verify the channel with it."""
+    from agents.bootstrap import enrollment
+    from agents.bootstrap.agent import Agent
+    from agents.config.reading import duration_option
+
+    kind, names = _key_kind(key_type), _names(dns, uri, email, ip)
+    ask = enrollment.Ask(
+        issuer=issuer or None,  # type: ignore[arg-type] - parsed by choose_issuer
+        names=names,
+        common_name=common_name or None,
+        key_kind=kind,
+        csr_file=csr,
+        key_file=key,
+        lifetime=duration_option("--lifetime", lifetime),
+    )
+    agent, out = Agent(home), Output(as_json)
+    invited = enrollment.read_invitation(*_source(invitation))
+    if dry_run:
+        return _show_plan(agent, ask, invited, out)
+    transaction = enrollment.start(agent, ask, invited)
+    out.say(f"transaction {transaction.id} with {transaction.partner}")
+    record = enrollment.follow(agent, transaction, wait, lambda record: out.say(f"  {record.state}"))
+    return _show(agent, record, out)
+
+
+def _source(path: Path | None) -> tuple[Path | None, str | None]:
+    from protocol.invitation import TEXT_MAX
+
+    return (None, sys.stdin.read(TEXT_MAX + 1)) if str(path) == "-" else (path, None)
+
+
+def _key_kind(text: str):  # noqa: ANN202 - imported where it is used
+    from agents.errors import ConfigurationError
+    from protocol.csr import KeyKind
+
+    found = next((kind for kind in KeyKind if kind.lower() == text.lower()), None)
+    if found is None:
+        raise ConfigurationError(f"--key-type '{text}': wanted one of {', '.join(KeyKind)}.")
+    return found
+
+
+def _names(dns: list[str], uri: list[str], email: list[str], ip: list[str]):  # noqa: ANN202
+    from protocol.csr import NameKind, SubjectName
+
+    asked = {NameKind.DNS: dns, NameKind.URI: uri, NameKind.EMAIL: email, NameKind.IP: ip}
+    return tuple(SubjectName(kind, value) for kind, values in asked.items() for value in values)
+
+
+def _show_plan(agent: Agent, ask: Ask, invited: Invitation | None, out: Output) -> ExitCode:
+    from agents.bootstrap import enrollment
+
+    given = enrollment.read_request(ask)
+    names = [str(name) for name in (given.names if given else ask.names)]
+    plan = {
+        "issuer": enrollment.choose_issuer(agent, invited, ask.issuer),
+        "names": names,
+        "key": given.key.kind if given else ask.key_kind,
+        "lifetime_seconds": ask.lifetime.total_seconds() if ask.lifetime else None,
+        "broker": agent.access(enrollment.choose_issuer(agent, invited, ask.issuer)).url,
+    }
+    lines = fields([(key, ", ".join(value) if isinstance(value, list) else value) for key, value in plan.items()])
+    out.show(plan, f"Would ask, and has sent nothing:\n{lines}")
+    return ExitCode.DONE
+
+
+def _show(agent: Agent, record: TransactionRecord, out: Output) -> ExitCode:
+    from agents.bootstrap.enrollment import GOOD, acknowledged
+
+    recorded = acknowledged(agent, record.key)
+    result = {
+        "transaction": record.key.id,
+        "issuer": record.key.partner,
+        "state": record.state,
+        "issuer_state": recorded,
+        "serial": record.serial,
+        "problems": [item.model_dump(mode="json") for item in record.problems],
+        "credential": None,
+    }
+    if record.state not in GOOD:
+        out.show(result, "\n".join([f"{record.state} by {record.key.partner}:", *map(_problem, record.problems)]))
+        return ExitCode.NEGATIVE
+    result["credential"] = str(agent.home / "credentials" / record.key.partner / "current")
+    out.show(
+        result,
+        fields(
+            [
+                (str(record.state), f"serial {record.serial}"),
+                (f"{record.key.partner} says", recorded or "nothing yet; `agent status` will show it"),
+                ("credential", result["credential"]),
+            ]
+        ),
+    )
+    return ExitCode.DONE
+
+
+def _problem(item) -> str:  # noqa: ANN001 - protocol.errors.Problem, imported lazily
+    return (
+        f"  {item.field} [{item.code}]\n    got      {item.got}\n    allowed  {item.allowed}\n    to do    {item.fix}"
+    )

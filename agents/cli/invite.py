@@ -1,0 +1,51 @@
+"""`agent invite`: agree with a partner on names, and make the invitation for its operator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from agents.cli.options import DEFAULT_HOME, AsJson, Home
+from agents.cli.output import Output
+
+FileOption = Optional[Path]  # noqa: UP045 - typer reads the annotation
+
+
+def invite(
+    partner: Annotated[str, typer.Argument(help="Short name of the partner, as in its `agent init --name`.")],
+    *,
+    dns: Annotated[
+        list[str],
+        typer.Option(metavar="PATTERN", help="Names it may ask for: a.example, '*.a.example', '**.a.example'."),
+    ] = [],  # noqa: B006
+    expires: Annotated[str, typer.Option(metavar="DURATION", help="How long the invitation is good.")] = "7d",
+    manual: Annotated[bool, typer.Option("--manual", help="Have a person approve each request.")] = False,
+    out: Annotated[
+        FileOption, typer.Option(metavar="FILE", help="Write the invitation to a new file that only you can read.")
+    ] = None,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Agree with a partner on what we issue to it, and print its invitation: single use, secret, for its operator only.
+
+    The agreement is the file partners/PARTNER.toml in the home; it is written once, and yours to edit from then on.
+    """
+    from agents.bootstrap.agent import Agent
+    from agents.bootstrap.agreement import agree
+
+    agreed = agree(Agent(home), partner, tuple(dns), expires, manual=manual, out=out)
+    invitation = agreed.invitation
+    result = {
+        "partner": invitation.requester,
+        "invitation_id": invitation.id,
+        "expires_at": invitation.expires_at,
+        "agreement": str(agreed.policy_file),
+        "file": str(out) if out else None,
+        "invitation": None if out else agreed.text,
+    }
+    written = (
+        f"The invitation for {invitation.requester} is in {out}, good until {invitation.expires_at:%Y-%m-%d %H:%M} UTC."
+    )
+    Output(as_json).show(result, written if out else agreed.text)
