@@ -49,13 +49,21 @@ def _line(item: dict[str, Any], model: type[BaseModel], source: str) -> str:
     *place, last = [str(part) for part in item["loc"]] or ["?"]
     key = ".".join([*place, last])
     if item["type"] == "extra_forbidden":
-        known = sorted(_fields_at(model, place))
-        nearest = difflib.get_close_matches(last, known, n=1)
-        hint = f"did you mean '{nearest[0]}'?" if nearest else f"known here: {', '.join(known)}."
-        return f"{source}: unknown key '{key}'; {hint}"
+        return f"{source}: unknown key '{key}'; {_hint(model, place, last)}"
     message = str(item["msg"]).removeprefix("Value error, ")
     got = "" if item["type"] == "missing" else f" (got {item['input']!r:.80})"
     return f"{source}: {key}: {message}{got}"
+
+
+def _hint(model: type[BaseModel], place: list[str], unknown: str) -> str:
+    """The known key most like an unknown one, with its section: in the same section if there is one, else elsewhere."""
+    here = sorted(_fields_at(model, place))
+    elsewhere = {name: section for section in model.model_fields for name in _fields_at(model, [section])}
+    if nearest := difflib.get_close_matches(unknown, here, n=1):
+        return f"did you mean '{'.'.join([*place, nearest[0]])}'?"
+    if nearest := difflib.get_close_matches(unknown, sorted(set(elsewhere) - set(model.model_fields)), n=1):
+        return f"did you mean '{elsewhere[nearest[0]]}.{nearest[0]}'?"
+    return f"known here: {', '.join(here)}."
 
 
 def _fields_at(model: type[BaseModel], place: list[str]) -> set[str]:
