@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agents.adapters.credentials import CredentialFiles
     from agents.adapters.tls import TlsChannelDialer, TlsChannelListener
     from agents.config.agent import Broker
-    from agents.ports import CertificateSigner, Ledger, Log
+    from agents.ports import CertificateRecord, CertificateSigner, Ledger, Log
     from agents.service.answering import Answering
     from agents.service.daemon import Daemon, Link
     from agents.service.requesting import Requesting
@@ -234,7 +234,7 @@ class Agent:
             admission=self._admit,
             sink=self._note_session,
             clock=self.clock,
-            log=self.log,  # type: ignore[arg-type]
+            log=self.log,
         )
 
     def _admit(self, leaf: bytes) -> OrganisationName:
@@ -242,15 +242,7 @@ class Agent:
         from protocol.path import load_certificate
 
         record = self.ledger.certificate(self.name, serial_number(load_certificate(leaf)))
-        facts = record and IssuedFacts(
-            record.issuer,
-            record.subject,
-            record.certificate,
-            record.not_before,
-            record.not_after,
-            record.revoked_at,
-        )
-        return admit(self.name, facts, leaf, self.clock.now())
+        return admit(self.name, _facts(record) if record else None, leaf, self.clock.now())
 
     def _note_session(self, statement: ChannelStatement | None, seen: PeerView, partner: OrganisationName) -> None:
         partner_saw = statement.sees.model_dump_json() if statement else None
@@ -265,3 +257,9 @@ class Agent:
             write_health(self.home, health)
 
         return Daemon(self.name, self.ledger, self.link, self.listener(), report, self.clock, self.log)
+
+
+def _facts(record: CertificateRecord) -> IssuedFacts:
+    return IssuedFacts(
+        record.issuer, record.subject, record.certificate, record.not_before, record.not_after, record.revoked_at
+    )

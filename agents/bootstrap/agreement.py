@@ -80,7 +80,9 @@ def _write_agreement(agent: Agent, name: OrganisationName, dns: tuple[str, ...],
         raise ConfigurationError(
             f"which names may {name} ask for? Give at least one --dns PATTERN, for example '**.{name}.example'."
         )
-    text = default_policy_text(name, dns, manual=manual)
+    text = default_policy_text(name, dns)
+    if manual:
+        text = text.replace('approval = "automatic"', 'approval = "manual"')
     parse_policy(text, str(path))
     files.make_directory(path.parent)
     files.write_file(path, text.encode())

@@ -34,7 +34,7 @@ GOOD = frozenset({State.VERIFIED, State.DELIVERED})
 class Ask:
     """What the operator asks for. With `csr_file` the request is that file's and names and key kind are not asked."""
 
-    issuer: OrganisationName | None
+    issuer: str | None
     names: tuple[SubjectName, ...] = ()
     common_name: str | None = None
     key_kind: KeyKind = KeyKind.P256

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from agents.bootstrap.agent import Agent
     from agents.bootstrap.enrollment import Ask
     from agents.ports import TransactionRecord
+    from protocol.csr import KeyKind, SubjectName
+    from protocol.errors import Problem
     from protocol.invitation import Invitation
 
 FileOption = Optional[Path]  # noqa: UP045 - typer reads the annotation
@@ -52,7 +54,7 @@ def enroll(  # noqa: PLR0913 - the options of a command
 
     kind, names = _key_kind(key_type), _names(dns, uri, email, ip)
     ask = enrollment.Ask(
-        issuer=issuer or None,  # type: ignore[arg-type] - parsed by choose_issuer
+        issuer=issuer or None,
         names=names,
         common_name=common_name or None,
         key_kind=kind,
@@ -76,7 +78,7 @@ def _source(path: Path | None) -> tuple[Path | None, str | None]:
     return (None, sys.stdin.read(TEXT_MAX + 1)) if str(path) == "-" else (path, None)
 
 
-def _key_kind(text: str):  # noqa: ANN202 - imported where it is used
+def _key_kind(text: str) -> KeyKind:
     from agents.errors import ConfigurationError
     from protocol.csr import KeyKind
 
@@ -86,7 +88,7 @@ def _key_kind(text: str):  # noqa: ANN202 - imported where it is used
     return found
 
 
-def _names(dns: list[str], uri: list[str], email: list[str], ip: list[str]):  # noqa: ANN202
+def _names(dns: list[str], uri: list[str], email: list[str], ip: list[str]) -> tuple[SubjectName, ...]:
     from protocol.csr import NameKind, SubjectName
 
     asked = {NameKind.DNS: dns, NameKind.URI: uri, NameKind.EMAIL: email, NameKind.IP: ip}
@@ -140,7 +142,7 @@ def _show(agent: Agent, record: TransactionRecord, out: Output) -> ExitCode:
     return ExitCode.DONE
 
 
-def _problem(item) -> str:  # noqa: ANN001 - protocol.errors.Problem, imported lazily
+def _problem(item: Problem) -> str:
     return (
         f"  {item.field} [{item.code}]\n    got      {item.got}\n    allowed  {item.allowed}\n    to do    {item.fix}"
     )

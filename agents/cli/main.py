@@ -14,12 +14,30 @@ from typing import Annotated
 import typer
 
 from agents.cli import exits
-from agents.cli.group import Table, make_group
+from agents.cli.group import Command, Table, make_group
 
 TABLE: Table = {
-    "Set up": (),
-    "Enroll": (),
-    "Check": (),
+    "Set up": (
+        Command("init", "agents.cli.init", "init", "make this organisation's CA, identity and configuration"),
+        Command("invite", "agents.cli.invite", "invite", "agree with a partner, and make its invitation"),
+    ),
+    "Enroll": (
+        Command(
+            "run", "agents.cli.run", "run", "run the agent: answer partners, follow our requests, serve the channel"
+        ),
+        Command(
+            "enroll", "agents.cli.enroll", "enroll", "ask an issuer for a certificate and verify the channel with it"
+        ),
+        Command("pending", "agents.cli.pending", "pending", "list requests that wait for a person"),
+        Command("approve", "agents.cli.pending", "approve", "approve one of them"),
+        Command("deny", "agents.cli.pending", "deny", "deny one of them, with a reason"),
+    ),
+    "Check": (
+        Command("status", "agents.cli.status", "status", "what runs, what is connected, what waits"),
+        Command(
+            "channel check", "agents.cli.channel", "check", "open the channel to a partner; show what each end saw"
+        ),
+    ),
     "Message broker": (),
     "Try it": (),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,7 +43,7 @@ def deny(
     _decide(id, home, as_json=as_json, allow=False, reason=reason)
 
 
-def _decide(id: str, home, *, as_json: bool, allow: bool, reason: str) -> None:  # noqa: ANN001
+def _decide(id: str, home: Path, *, as_json: bool, allow: bool, reason: str) -> None:
     from agents.bootstrap.agent import Agent
     from agents.bootstrap.approval import decide
 
