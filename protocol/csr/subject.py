@@ -71,10 +71,12 @@ def parse_subject(name: der.Element) -> tuple[tuple[SubjectAttribute, ...], tupl
 
 
 def _type_and_value(relative_name: der.Element) -> tuple[str, der.Element]:
-    (attribute,) = der.items(relative_name, f"{_FIELD}, relative distinguished name", der.SEQUENCE, most=1)
-    parts = der.choices(attribute, _FIELD, most=2, least=2)
+    attributes = der.items(relative_name, _FIELD, der.SEQUENCE, SUBJECT_ATTRIBUTES_MAX)
+    if len(attributes) > 1:
+        raise _refused(f"{len(attributes)} attributes in one relative distinguished name", "one each, without '+'")
+    parts = der.choices(attributes[0], _FIELD, most=2, least=2)
     if parts[0].tag != der.OBJECT_IDENTIFIER:
-        raise _refused(f"attribute whose type is a {der.tag_name(parts[0].tag)}", "an OBJECT IDENTIFIER")
+        raise _refused(f"attribute whose type is {der.tag_name(parts[0].tag)}", "OBJECT IDENTIFIER")
     return der.object_identifier(parts[0].content, _FIELD), parts[1]
 
 

@@ -272,11 +272,11 @@ def test_an_rsa_modulus_outside_2048_to_8192_bits_is_refused_before_anything_is_
     assert f"{size} bits" in refused(rsa_spki(2**size - 1)).got
 
 
-@pytest.mark.parametrize("exponent", [1, 3, 17, 65535, 65536, 65538, 2**256 + 1])
+@pytest.mark.parametrize("exponent", [1, 3, 17, 65535, 65536, 65538, 2**64 + 1])
 def test_an_rsa_exponent_that_is_even_small_or_huge_is_refused(exponent):
     assert "exponent" in refused(rsa_spki(HONEST_RSA, exponent)).got
 
 
-@pytest.mark.parametrize("exponent", [65537, 65539, 2**256 - 1])
+@pytest.mark.parametrize("exponent", [65537, 65539, 2**64 - 1])
 def test_other_odd_exponents_above_the_floor_are_no_weakness(exponent):
     assert weakness(HONEST_RSA, exponent) is None
