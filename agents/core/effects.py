@@ -70,7 +70,11 @@ class RecordCertificate:
 
 @dataclass(frozen=True, slots=True)
 class RevokeCertificate:
-    """Withdraw a certificate that we issued; admission refuses it from then on. No conflict if withdrawn already."""
+    """Withdraw a certificate that we issued; admission refuses it from then on.
+
+    The first withdrawal stands: no conflict if withdrawn already. Conflicts if we have no such certificate, so that
+    nobody believes it withdrawn.
+    """
 
     serial: SerialNumber
     issuer: OrganisationName
