@@ -38,7 +38,10 @@ TABLE: Table = {
             "channel check", "agents.cli.channel", "check", "open the channel to a partner; show what each end saw"
         ),
     ),
-    "Message broker": (),
+    "Message broker": (
+        Command("broker definitions", "agents.cli.broker", "definitions", "print the definitions file for a RabbitMQ"),
+        Command("broker run", "agents.cli.broker", "run", "run a private broker for trying things by hand"),
+    ),
     "Try it": (),
 }
 """Heading of the help page -> commands in the order of their use: name, module, function, one line of help."""

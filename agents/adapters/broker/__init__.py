@@ -6,6 +6,7 @@ In production an operator runs the broker, from the definitions file that `proto
 from agents.adapters.broker.choice import BrokerChoice, Docker, GivenUrl, LocalNode, Nothing, find_broker
 from agents.adapters.broker.container import DockerBroker
 from agents.adapters.broker.node import Installation, PrivateBroker
+from agents.adapters.broker.passwords import hash_passwords, make_passwords, password_file
 
 __all__ = [
     "BrokerChoice",
@@ -17,4 +18,7 @@ __all__ = [
     "Nothing",
     "PrivateBroker",
     "find_broker",
+    "hash_passwords",
+    "make_passwords",
+    "password_file",
 ]

@@ -24,6 +24,9 @@ IMAGE = "rabbitmq:4-management"
 COMMAND_SECONDS = 300.0
 """Longest run of one Docker command: the first one may have to download the image."""
 
+WATCH_SECONDS = 1.0
+"""How often `wait` looks."""
+
 _HOME = "/var/lib/rabbitmq"
 """The image gives what lies here to its user rabbitmq before the node starts, so files can be closed to others."""
 
@@ -36,13 +39,15 @@ max_message_size = {MESSAGE_BYTES_MAX}
 class DockerBroker:
     """One container; it keeps its messages between starts, until `stop`."""
 
-    def __init__(self, definitions: Mapping[str, Any], docker: Path, image: str = IMAGE) -> None:
+    def __init__(
+        self, definitions: Mapping[str, Any], docker: Path, port: int | None = None, image: str = IMAGE
+    ) -> None:
         self._definitions = definitions
         self._docker = str(docker)
         self._image = image
         self._container: str | None = None
         self._watchdog: Watchdog | None = None
-        (self.port,) = free_ports(1)
+        self.port = port or free_ports(1)[0]
         """Where the broker listens on the loopback interface, the same after a restart."""
 
     def __enter__(self) -> Self:
@@ -82,6 +87,13 @@ class DockerBroker:
     def kill(self) -> None:
         """End the broker as a power failure would (SIGKILL). `start` brings it back."""
         self._run("kill", self._running)
+
+    def wait(self) -> None:
+        """Wait until the broker ends, which it should not: raises `UnreachableError` with its last words."""
+        container = self._running
+        while self._run("inspect", "--format", "{{.State.Running}}", container).strip() == b"true":
+            time.sleep(WATCH_SECONDS)
+        raise UnreachableError(f"the RabbitMQ container has ended. Its last words:\n{self._log(container)}")
 
     def ctl(self, *arguments: str, given: str = "") -> str:
         """Run `rabbitmqctl` in the container, with `given` as its standard input, and return what it printed.

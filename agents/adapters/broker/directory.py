@@ -6,6 +6,7 @@ nor port mapper nor cookie with a RabbitMQ that the machine may run.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.adapters.broker.host import HOST, last_words
-from agents.adapters.files import make_directory, write_file
+from agents.adapters.files import explained, make_directory, write_file
+from agents.errors import HomeBusyError
 from protocol.topology import MESSAGE_BYTES_MAX
 
 NODE = "apostille@localhost"
@@ -43,12 +45,27 @@ class NodeDirectory:
     path: Path
     ports: Ports
 
-    def write(self, definitions: Mapping[str, Any]) -> None:
-        """Make the directory and the files that the node reads at its start, for our own eyes only.
+    def lock(self) -> int:
+        """Keep the directory, made if it is not there, for one node: until every process that holds the file closes it.
 
-        Raises `StateError` if they cannot be written, or if other users can look into the directory.
+        The node holds it too, so that a second one cannot meet a first that is still on its way out. Raises
+        `HomeBusyError`, or `StateError` if other users can look into the directory.
         """
-        for folder in ("", "home", "generated", "schema", "data", "log"):
+        make_directory(self.path)
+        with explained("open", self.path / "lock"):
+            file = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(file)
+            raise HomeBusyError(
+                f"another node runs in {self.path}: end that one, or choose another directory"
+            ) from error
+        return file
+
+    def write(self, definitions: Mapping[str, Any]) -> None:
+        """Write the files that the node reads at its start, for our eyes only. Raises `StateError` if that fails."""
+        for folder in ("home", "generated", "schema", "data", "log"):
             make_directory(self.path / folder)
         settings = {
             "listeners.tcp.local": f"{HOST}:{self.ports.amqp}",

@@ -99,8 +99,10 @@ class Child:
     It has a session of its own, so that Ctrl-C on our terminal does not reach it before we end it in order.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
-        """Start it in `directory`, where the file `output` takes what it prints.
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], directory: Path, holding: Sequence[int] = ()
+    ) -> None:
+        """Start it in `directory`, where the file `output` takes what it prints; it keeps the files `holding` open.
 
         Raises `ConfigurationError` if it cannot be run.
         """
@@ -115,6 +117,7 @@ class Child:
                 stderr=output,
                 start_new_session=True,
                 umask=0o077,
+                pass_fds=holding,
             )
         except OSError as error:
             raise ConfigurationError(f"cannot run {command[0]}: {error.strerror}. Install RabbitMQ again.") from error
@@ -126,6 +129,10 @@ class Child:
     def ended(self) -> bool:
         """Whether it has ended by itself."""
         return self._process.poll() is not None
+
+    def wait(self) -> None:
+        """Wait until it ends by itself."""
+        self._process.wait()
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it as asked, by force if that takes too long."""

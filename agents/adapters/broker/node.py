@@ -6,6 +6,7 @@ operator runs the broker.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -38,13 +39,18 @@ class Installation:
 class PrivateBroker:
     """One node in `directory`, which is made if it is not there; it keeps its messages between starts."""
 
-    def __init__(self, directory: Path, definitions: Mapping[str, Any], installation: Installation) -> None:
-        self._directory = NodeDirectory(directory.absolute(), Ports(*free_ports(3)))
+    def __init__(
+        self, directory: Path, definitions: Mapping[str, Any], installation: Installation, port: int | None = None
+    ) -> None:
+        """Listens on `port`, or on any free one."""
+        amqp, distribution, epmd = free_ports(3)
+        self._directory = NodeDirectory(directory.absolute(), Ports(port or amqp, distribution, epmd))
         self._definitions = definitions
         self._installation = installation
         self._environment = self._directory.environment(installation.epmd.parent)
         self._port_mapper: Child | None = None
         self._node: Child | None = None
+        self._lock: int | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -61,14 +67,15 @@ class PrivateBroker:
     def start(self) -> None:
         """Start the node and wait until it greets a client.
 
-        Raises `UnreachableError`, with the end of the node's log, if it does not, and `ConfigurationError` or
-        `StateError` if it cannot be run at all. Nothing is left running then.
+        Raises `UnreachableError`, with the end of the node's log, if it does not, `HomeBusyError` if another one runs
+        in the directory, and `ConfigurationError` or `StateError` if it cannot run. Nothing is left running then.
         """
         try:
+            self._lock = self._lock or self._directory.lock()
             self._directory.write(self._definitions)
             epmd = [str(self._installation.epmd), "-port", str(self._directory.ports.epmd), "-address", HOST]
             self._port_mapper = self._port_mapper or self._run(*epmd)
-            self._node = self._run(str(self._installation.folder / "rabbitmq-server"))
+            self._node = self._run(str(self._installation.folder / "rabbitmq-server"), holding=[self._lock])
             self._wait_until_ready(self._node)
         except BaseException:
             self.stop()
@@ -80,6 +87,15 @@ class PrivateBroker:
         if self._port_mapper:
             self._port_mapper.end()
             self._port_mapper = None
+        if self._lock:
+            os.close(self._lock)
+            self._lock = None
+
+    def wait(self) -> None:
+        """Wait until the node ends, which it should not: raises `UnreachableError` with its last words."""
+        if self._node:
+            self._node.wait()
+            raise UnreachableError(self._complaint("has ended"))
 
     def restart(self) -> None:
         """End the node in order and start it again, on the same port with the same messages."""
@@ -102,8 +118,8 @@ class PrivateBroker:
             self._node.end(how)
             self._node = None
 
-    def _run(self, *command: str) -> Child:
-        return Child(command, self._environment, self._directory.path)
+    def _run(self, *command: str, holding: Sequence[int] = ()) -> Child:
+        return Child(command, self._environment, self._directory.path, holding)
 
     def _wait_until_ready(self, node: Child) -> None:
         deadline = time.monotonic() + START_SECONDS
