@@ -1,13 +1,9 @@
 """One strict boundary: any bytes give facts or `RequestError`; nothing of a request can be changed without notice."""
 
 import pytest
-from cryptography import x509
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from kit.csr_forge import (
     COMMON_NAME,
     ECDSA_SHA256,
-    KEY,
     PLAIN,
     SPKI,
     WINDOWS_VERSION,
@@ -117,71 +113,3 @@ def test_no_request_can_be_cut_short():
     for length in range(len(FULL)):
         with pytest.raises(RequestError):
             parse_csr(FULL[:length])
-
-
-# --- any bytes -------------------------------------------------------------------------------------------------------
-
-
-@st.composite
-def mutations(draw, original):
-    """One to three of: octets replaced, removed, inserted, or a slice of the original repeated."""
-    data = bytearray(original)
-    for _ in range(draw(st.integers(1, 3))):
-        start = draw(st.integers(0, len(data)))
-        length = draw(st.integers(0, 24))
-        filling = draw(st.one_of(st.binary(max_size=24), st.just(bytes(data[start : start + length]) * 2)))
-        data[start : start + length] = filling
-    return bytes(data)
-
-
-def repaired(data):
-    """With the outermost length made right again, so that a mutation inside is reached."""
-    return sequence(data[3:] if data[1:2] == b"\x81" else data[2:])
-
-
-def judged(request):
-    """The facts, or None where the request is refused; any other outcome fails the test."""
-    try:
-        return parse_csr(request)
-    except RequestError as error:
-        assert error.problems  # noqa: PT017 - what it carries is the point
-        return None
-
-
-@given(st.binary(max_size=200))
-@example(b"")
-def test_any_bytes_are_facts_or_the_one_error(data):
-    assert judged(data) is None
-    assert judged(sign(data)) is None
-
-
-@given(mutations(FULL))
-@settings(deadline=None)
-def test_no_mutation_of_a_request_passes(data):
-    assert (judged(data) is None) == (data != FULL)
-
-
-@given(mutations(FULL_INFO))
-@settings(deadline=None, max_examples=400)
-def test_of_a_mutation_that_is_signed_anew_the_facts_are_what_another_reader_sees(data):
-    for signed in (data, repaired(data)):
-        parsed = judged(sign(signed))
-        if parsed is not None:
-            agrees_with_the_library(parsed)
-
-
-def agrees_with_the_library(parsed):
-    try:
-        read = x509.load_der_x509_csr(parsed.der)
-    except ValueError as error:
-        assert "InvalidSetOrdering" in str(error)  # noqa: PT017 - the one thing in which we are more tolerant
-        return
-    assert read.public_key() == KEY.public_key()
-    assert [n.value for n in parsed.names if n.kind is NameKind.DNS] == [
-        name
-        for extension in read.extensions
-        if isinstance(extension.value, x509.SubjectAlternativeName)
-        for name in extension.value.get_values_for_type(x509.DNSName)
-    ]
-    common_names = [a.value for a in read.subject if a.oid.dotted_string == COMMON_NAME]
-    assert [a.value for a in parsed.subject if a.oid == COMMON_NAME] == common_names
