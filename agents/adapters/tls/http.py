@@ -60,17 +60,19 @@ class Exchange:
         match event:
             case h11.Request() | h11.Response():
                 self._head = event
-                self._check_head()
+                self._check_head(event)
             case h11.Data():
                 self._body += event.data
                 self._check_size(len(self._body))
             case h11.ConnectionClosed() | h11.PAUSED:
                 raise HttpError(HTTPStatus.BAD_REQUEST, "the end of the connection", "a complete message")
 
-    def _check_head(self) -> None:
+    def _check_head(self, head: h11.Request | h11.Response) -> None:
+        if head.http_version not in {b"1.0", b"1.1"}:
+            raise HttpError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, b"HTTP/" + head.http_version, "HTTP/1.1")
         if self._connection.they_are_waiting_for_100_continue:
             raise HttpError(HTTPStatus.EXPECTATION_FAILED, "Expect: 100-continue", "no Expect header")
-        for name, value in self._head.headers if self._head else ():
+        for name, value in head.headers:
             if name == b"content-length":  # h11 has checked that it is one number
                 self._check_size(int(value))
 

@@ -92,7 +92,7 @@ class Serving:
         except OSError as error:  # also ssl.SSLError and TimeoutError
             self._log.info("channel client failed", address=address, why=in_words(error))
         except Exception as error:  # noqa: BLE001  # a bug that one client meets must not reach the next
-            self._log.error("channel failed", address=address, why=repr(error), fix="Report this as a bug.")
+            self._report_bug(error, address)
         finally:
             self._occupancy.leave()
 
@@ -127,8 +127,16 @@ class Serving:
         except AgentError as error:
             self._log.warning("channel client not served", address=address, why=str(error))
             return refusal(error)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001  # the client is told that it is not to blame
+            self._report_bug(error, address)
+            return refusal(error)
         self._log.info("channel served", address=address, partner=guest.partner, certificate=guest.view.certificate)
         return answer
+
+    def _report_bug(self, error: Exception, address: str) -> None:
+        self._log.error("channel failed", address=address, why=repr(error), fix="Report this as a bug.")
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
