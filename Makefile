@@ -19,12 +19,11 @@ demo: setup broker ## Two organisations, a private broker, one enrollment, a ver
 test: setup broker ## All tests; protocol and agents.core must be covered completely (ARGS="tests/unit -x")
 	@$(BIN)/pytest -q --cov=protocol --cov=agents $(ARGS)
 
-lint: setup ## Style, types, import contracts, generated documents, forbidden text
+lint: setup ## Style, types, import contracts, forbidden text
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache --no-logo
-	@$(BIN)/python scripts/generate_docs.py --check
 	@scripts/check-text
 
 bench: setup broker ## Measure what docs and benchmarks promise

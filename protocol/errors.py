@@ -65,8 +65,10 @@ def problem(code: ProblemCode, field: str, got: object, allowed: str, fix: str) 
 
 
 def printable(value: object, limit: int = QUOTE_MAX) -> str:
-    """Return `value` as text that is safe in a log, on a terminal and in a message: printable ASCII, at most
-    `limit` characters, everything else escaped, a cut marked with its original length."""
+    """Return `value` as text that is safe in a log, on a terminal and in a message.
+
+    Printable ASCII, at most `limit` characters; everything else is escaped, and a cut marked with the original length.
+    """
     text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
     safe = text[: limit + 1].encode("unicode_escape").decode("ascii")
     if len(text) <= limit and len(safe) <= limit:

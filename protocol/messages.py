@@ -202,6 +202,9 @@ class ChannelRefusal(Model):
 M = TypeVar("M", bound=Model)
 
 
+_SAME_VERSION = "Both agents must speak the same protocol version; compare `agent --version` on both sides."
+
+
 def parse_message(data: bytes) -> Message:
     """Parse the payload of a verified envelope. Raises `MessageError` with one problem per offending field."""
     return _parse(Message, data)
@@ -219,10 +222,17 @@ def parse_refusal(data: bytes) -> ChannelRefusal:
 
 def _parse(model: type[M], data: bytes) -> M:
     try:
-        return model.model_validate_json(data)
+        message = model.model_validate_json(data)
     except ValidationError as error:
         found = error.errors(include_url=False)
         raise MessageError(*map(_problem_of, found[:PROBLEMS_MAX])) from None
+    # Both have a default for whoever makes a message; in one that was received they must be said.
+    for tag in ("version", "type"):
+        if tag in model.model_fields and tag not in message.model_fields_set:
+            raise MessageError(
+                problem(ProblemCode.UNSUPPORTED_VERSION, tag, "nothing", "Field required", _SAME_VERSION)
+            )
+    return message
 
 
 def _problem_of(error: ErrorDetails) -> Problem:
@@ -231,9 +241,8 @@ def _problem_of(error: ErrorDetails) -> Problem:
     if isinstance(cause, ProtocolError):
         return cause.problems[0].model_copy(update={"field": printable(field)})
     code = ProblemCode.UNSUPPORTED_VERSION if field == "version" else ProblemCode.BAD_DATA_FORMAT
-    fix = "Both agents must speak the same protocol version; compare `agent --version` on both sides."
     allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return problem(code, field, _got(error), allowed, fix)
+    return problem(code, field, _got(error), allowed, _SAME_VERSION)
 
 
 def _got(error: ErrorDetails) -> str:

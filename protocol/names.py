@@ -10,10 +10,10 @@ import re
 from typing import Any, ClassVar, Self
 
 import idna
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from protocol.errors import NameSyntaxError, ProblemCode, problem
+from protocol.errors import NameSyntaxError, Problem, ProblemCode, problem
 
 SERIAL_BITS = 159
 """Random bits of a serial number: positive and at most 20 octets in DER (RFC 5280 section 4.1.2.2)."""
@@ -28,23 +28,29 @@ class Name(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
+        """Parse `text`; raises `NameSyntaxError`."""
         if not cls.grammar.fullmatch(text) or not cls.check(text):
             raise NameSyntaxError(cls._problem(text))
         return super().__new__(cls, text)
 
     @classmethod
-    def check(cls, text: str) -> bool:
+    def check(cls, text: str) -> bool:  # noqa: ARG003 (here the grammar says everything)
         """Whether text that matches the grammar is a name."""
         return True
 
     @classmethod
-    def _problem(cls, text: str) -> Any:
+    def _problem(cls, text: str) -> Problem:
         fix = f"Write the {cls.kind} exactly in that form."
         return problem(ProblemCode.BAD_DATA_FORMAT, cls.kind, f"'{text}'", cls.wanted, fix)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(strict=True, max_length=4096))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """What docs/PROTOCOL.md says of a field that holds such a name."""
+        return {"type": "string", "title": cls.kind, "description": cls.wanted}
 
 
 class OrganisationName(Name):
@@ -93,6 +99,7 @@ class SerialNumber(Name):
 
     @classmethod
     def check(cls, text: str) -> bool:
+        """At most 20 octets, and positive: the first bit of 160 is the sign."""
         return int(text, 16).bit_length() <= SERIAL_BITS
 
     @classmethod
@@ -106,9 +113,11 @@ class SerialNumber(Name):
 
 
 class DnsName(Name):
-    """A host name in the preferred syntax (RFC 1034 section 3.5, RFC 1123 section 2.1) as a certificate may carry it:
+    """A host name in the preferred syntax (RFC 1034 section 3.5, RFC 1123 section 2.1) as a certificate may carry it.
+
     ASCII, no wildcard, no trailing dot, labels of 1 to 63 octets, at most 253 octets; A-labels are valid IDNA2008
-    (RFC 5890). Kept in lower case: comparison of DNS names ignores ASCII case (RFC 4343)."""
+    (RFC 5890). Kept in lower case: comparison of DNS names ignores ASCII case (RFC 4343).
+    """
 
     kind = "DNS name"
     grammar = re.compile(
@@ -118,10 +127,12 @@ class DnsName(Name):
     wanted = "letters, digits and '-' in labels of 1 to 63, at most 253 in all, no wildcard, no trailing dot"
 
     def __new__(cls, text: str) -> Self:
+        """Parse `text`, upper case included; raises `NameSyntaxError`."""
         return super().__new__(cls, _ascii_lower(text))
 
     @classmethod
     def check(cls, text: str) -> bool:
+        """Whether every label may stand in a DNS name by the rules of IDNA2008."""
         return all(_label_is_permitted(label) for label in text.split("."))
 
 
@@ -143,7 +154,7 @@ def _label_is_permitted(label: str) -> bool:
 
 
 def agent_uri(organisation: OrganisationName) -> str:
-    """The URI name (RFC 5280 section 4.2.1.6) that an organisation's agent identity certificate carries, and no other."""
+    """The one URI name (RFC 5280 section 4.2.1.6) that an organisation's agent identity certificate carries."""
     return f"apostille://{organisation}/agent"
 
 

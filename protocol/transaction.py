@@ -53,7 +53,7 @@ class Event(StrEnum):
 
 
 class TransitionError(Exception):
-    """This event cannot happen in this state."""
+    """An event that cannot happen in a state."""
 
 
 _S, _E = State, Event

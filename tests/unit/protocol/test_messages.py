@@ -164,6 +164,13 @@ def test_another_version_is_called_unsupported():
     assert "agent --version" in found.fix
 
 
+def test_a_message_that_does_not_say_its_version_or_type_is_refused():
+    assert problems_of(changed("version"))[0].field == "version"
+    statement = json.loads(ChannelStatement(organisation=B, sees=SEEN).model_dump_json())
+    del statement["type"]
+    assert problems_of(statement, parse_statement)[0].field == "type"
+
+
 @pytest.mark.parametrize(
     ("value", "got"), [(None, "null"), ({}, "an object"), ([], "a list"), (True, "'True'"), ("\x1b", r"'\x1b'")]
 )
