@@ -5,6 +5,7 @@ Overrides four methods that pika keeps for its adapters. They are the same in al
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import Any
 from pika import SelectConnection, spec
 from pika.exceptions import AMQPError, InvalidFrameError
 from pika.frame import Header
+
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # `trouble` says it for people, and without tracebacks
 
 BODY_BYTES_MAX = 128 * 1024 * 1024
 """Largest body announced to us that we collect at all: the most that any RabbitMQ lets through."""

@@ -42,9 +42,8 @@ class Publisher(Link):
     the culprit is alone when the channel closes once more, and only it is refused.
     """
 
-    def __init__(self, setting: LinkSetting, message_bytes_max: int = MESSAGE_BYTES_MAX) -> None:
+    def __init__(self, setting: LinkSetting) -> None:
         super().__init__(setting, "publish")
-        self._message_bytes_max = message_bytes_max
         self._user = setting.access.user
         self._waiting: deque[Parcel] = deque()
         self._waiting_lock = threading.Lock()
@@ -70,9 +69,9 @@ class Publisher(Link):
 
     def _fits(self, parcel: Parcel) -> bool:
         size = len(parcel.message.body)
-        if size <= self._message_bytes_max:
+        if size <= MESSAGE_BYTES_MAX:
             return True
-        self._log.error("message too large", size=size, largest=self._message_bytes_max, type=parcel.message.type)
+        self._log.error("message too large", size=size, largest=MESSAGE_BYTES_MAX, type=parcel.message.type)
         parcel.settle(PublishOutcome.REFUSED)
         return False
 

@@ -21,7 +21,6 @@ from agents.adapters.amqp.access import BrokerAccess
 from agents.errors import AgentError
 from protocol.errors import printable
 
-
 _WEATHER: tuple[tuple[type[BaseException], str], ...] = (
     (socket.gaierror, "The host name in {url} cannot be resolved: {error}. Check the URL and DNS."),
     (ConnectionRefusedError, "Nothing listens at {url}. Check the URL, and whether the broker runs."),
@@ -94,7 +93,7 @@ def _tls_text(error: BaseException, access: BrokerAccess) -> str:
         return f"The certificate of the broker at {access.url} is not valid: {_quote(error.verify_message)}. {fix}."
     if access.authority is None:
         return f"What listens at {access.url} does not speak AMQP 0-9-1. Check the port; for TLS write amqps://."
-    fix = "Check that the port speaks TLS, and that our client certificate is in force and from a CA that the broker trusts"
+    fix = "Check that the port speaks TLS, and that our client certificate is in force and from a CA the broker trusts"
     return f"The broker at {access.url} ended the TLS connection before the login: {_quote(error)}. {fix}."
 
 

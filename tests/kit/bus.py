@@ -1,0 +1,61 @@
+"""Buses over a real broker, for tests, with short timing."""
+
+from urllib.parse import urlsplit
+
+import structlog
+
+from agents.adapters.amqp import AmqpBus, BrokerAccess, Timing
+from agents.adapters.clock import SystemClock
+from agents.ports import Outgoing
+from protocol import topology
+
+QUICK = Timing(confirm=5.0, connect=5.0, first_retry=0.02, longest_retry=0.3)
+
+
+def access(broker, realm, organisation, port=None):
+    """How `organisation` reaches its realm; through another port if one is given."""
+    parts = urlsplit(broker.organisation_url(realm.issuer, organisation))
+    url = f"{parts.scheme}://{parts.hostname}:{port or parts.port or 5672}{parts.path}"
+    return BrokerAccess(url, parts.username, lambda: parts.password)
+
+
+def queue_of(realm, organisation):
+    """The queue that `organisation` consumes."""
+    return realm.requests if organisation == realm.issuer else topology.reply_queue(organisation)
+
+
+def connect(broker, realm, organisation, port=None, timing=QUICK, **options):
+    """A bus of `organisation`, not waited for."""
+    reach = access(broker, realm, organisation, port)
+    return AmqpBus(
+        reach, organisation, queue_of(realm, organisation), SystemClock(), silent_log(), timing=timing, **options
+    )
+
+
+def silent_log():
+    """A log that goes nowhere: the threads of a bus may outlive the output that pytest captures."""
+    return structlog.wrap_logger(structlog.ReturnLogger(), processors=[lambda _, __, event: str(event)])
+
+
+def request(realm, body, number=0, requester=None):
+    """A message from a requester to the issuer."""
+    exchange = topology.out_exchange(requester or realm.requester)
+    return Outgoing(exchange, realm.requests, body, "enrollment.request", f"message-{number}")
+
+
+def requests(realm, bodies):
+    """Messages from the first requester to the issuer."""
+    return [request(realm, body, number) for number, body in enumerate(bodies)]
+
+
+def collect(bus, count, seconds=20.0, limit=64):
+    """Receive `count` deliveries, or as many as arrive until nothing did for `seconds`."""
+    deliveries = []
+    while len(deliveries) < count and (batch := bus.receive(min(limit, count - len(deliveries)), seconds)):
+        deliveries += batch
+    return deliveries
+
+
+def bodies(deliveries):
+    """What the deliveries carry."""
+    return [delivery.body for delivery in deliveries]
