@@ -53,9 +53,7 @@ def _from_pem(data: bytes) -> bytes:
     if block is None:
         raise _refused(f"{len(boundaries)} PEM boundary lines, or a damaged block", _ALLOWED)
     if block["label"] not in _LABELS:
-        raise _refused(
-            f"a PEM block '{block['label'].decode('ascii')}'", _ALLOWED, "Give the request, not what came of it."
-        )
+        raise _refused(f"a PEM block '{block['label'].decode('ascii')}'", _ALLOWED)
     if block["rest"].strip():
         raise _refused("data after the PEM block", "nothing after the block", "Remove what follows the END line.")
     return _decoded(block["body"])
