@@ -34,6 +34,7 @@ TABLE: Table = {
     ),
     "Check": (
         Command("status", "agents.cli.status", "status", "what runs, what is connected, what waits"),
+        Command("policy check", "agents.cli.policy", "check", "judge a certification request by a policy file"),
         Command(
             "channel check", "agents.cli.channel", "check", "open the channel to a partner; show what each end saw"
         ),
