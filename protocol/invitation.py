@@ -184,7 +184,7 @@ def _unusable(code: ProblemCode, got: str, allowed: str, fix: str) -> NoReturn:
     raise InvitationError(problem(code, "invitation", printable(got), allowed, fix))
 
 
-def _proof(  # noqa: PLR0913 - everything that the proof binds together
+def _proof(
     secret: bytes,
     issuer: OrganisationName,
     requester: OrganisationName,

@@ -25,9 +25,7 @@ class Agreed:
     policy_file: Path
 
 
-def agree(  # noqa: PLR0913 - what the operator says
-    agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, manual: bool, out: Path | None
-) -> Agreed:
+def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, manual: bool, out: Path | None) -> Agreed:
     """Write the agreement if there is none yet, and make an invitation; into the new file `out` if that is given.
 
     Raises `ConfigurationError`, also if names are given for a partner whose agreement is written down already.

@@ -130,7 +130,7 @@ class Answering:
         secret = Secret(record.proof_key)
         return IssuedInvitation(record.id, record.partner, secret, record.expires_at, record.consumed_by)
 
-    def _verdict(  # noqa: PLR0913 - everything that a verdict looks at
+    def _verdict(
         self,
         case: Case,
         csr: CertificationRequest,

@@ -32,7 +32,7 @@ RSA_BITS_MAX = 8192
 """Largest RSA modulus, in bits: verification time grows with its square, and a stranger chooses it."""
 
 
-def verify_path(  # noqa: PLR0913, PLR0917 (the inputs of RFC 5280 section 6.1.1)
+def verify_path(
     leaf: x509.Certificate,
     intermediates: Sequence[x509.Certificate],
     anchors: Sequence[x509.Certificate],

@@ -81,7 +81,7 @@ def names(realm):
 
 
 @pytest.fixture
-def attacker(own, realm, at):  # noqa: ARG001 - skips where there are no permissions
+def attacker(own, realm, at):
     with at(realm.requesters[1]) as opened:
         yield opened
 
@@ -159,7 +159,7 @@ def test_further_recipients_in_headers_get_nothing(header, broker, realm, attack
 
 
 @pytest.mark.parametrize("header", ["CC", "BCC"])
-def test_a_dead_letter_goes_to_its_own_dead_letter_queue_only(header, broker, realm, at, attacker, names, eventually):  # noqa: PLR0913, PLR0917
+def test_a_dead_letter_goes_to_its_own_dead_letter_queue_only(header, broker, realm, at, attacker, names, eventually):
     publish(attacker, names.own_out, names.requests, b"poison", headers={header: [names.replies, names.own_replies]})
     with at(realm.issuer) as issuer:
         method, _, _ = issuer.basic_get(names.requests)

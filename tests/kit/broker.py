@@ -152,11 +152,11 @@ class GivenBroker:
         declare(self.given, topology.declarations(realm.issuer, realm.requesters))
         return realm
 
-    def organisation_url(self, issuer: str, organisation: str) -> str:  # noqa: ARG002
+    def organisation_url(self, issuer: str, organisation: str) -> str:
         """The given URL, whoever asks."""
         return self.given
 
-    def admin_url(self, issuer: str) -> str:  # noqa: ARG002
+    def admin_url(self, issuer: str) -> str:
         """The given URL."""
         return self.given
 

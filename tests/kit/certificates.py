@@ -47,7 +47,7 @@ def usage(*wanted: str) -> x509.KeyUsage:
     return x509.KeyUsage(**{name: name in wanted for name in names.split()})
 
 
-def forge(  # noqa: PLR0913 (a certificate has as many parts)
+def forge(
     common_name: str | None,
     issuer: Forged | None,
     extensions: Sequence[tuple[x509.ExtensionType, bool]],
@@ -79,7 +79,7 @@ def forge(  # noqa: PLR0913 (a certificate has as many parts)
     return Forged(builder.sign(signer, None if fixed_hash else algorithm or hashes.SHA256()), key)
 
 
-def forge_ca(  # noqa: PLR0913
+def forge_ca(
     common_name: str,
     issuer: Forged | None = None,
     *,
@@ -95,7 +95,7 @@ def forge_ca(  # noqa: PLR0913
     return forge(common_name, issuer, extensions, **changes)
 
 
-def forge_leaf(  # noqa: PLR0913
+def forge_leaf(
     issuer: Forged,
     purposes: Sequence[x509.ObjectIdentifier] | None,
     names: Sequence[x509.GeneralName],

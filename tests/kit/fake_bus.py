@@ -205,7 +205,7 @@ class FakeBus:
             up = self._broker.up and not self._closed
             return LinkHealth(up, self._broker.blocked, None if up else "the broker is down", self._since)
 
-    def close(self, grace):  # noqa: ARG002
+    def close(self, grace):
         with self._changed:
             self._closed = True
             self.give_back()

@@ -35,7 +35,7 @@ class TlsChannelDialer:
     clock: Clock
     timeouts: Timeouts = field(default_factory=Timeouts)
 
-    def dial(  # noqa: PLR0913, PLR0917  # the port's
+    def dial(
         self,
         endpoint: Endpoint,
         credential: ChannelCredential,

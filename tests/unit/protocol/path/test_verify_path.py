@@ -43,7 +43,7 @@ def fingerprint(forged):
     return Fingerprint.of(forged.certificate.public_bytes(serialization.Encoding.DER))
 
 
-def verify(leaf, above, anchors, purpose=Purpose.ENVELOPE, now=NOW, server_name=None):  # noqa: PLR0913, PLR0917
+def verify(leaf, above, anchors, purpose=Purpose.ENVELOPE, now=NOW, server_name=None):
     certificates = [one.certificate for one in above]
     return verify_path(leaf.certificate, certificates, [one.certificate for one in anchors], purpose, now, server_name)
 
