@@ -137,12 +137,10 @@ class CredentialFiles:
     def _publish(self, issuer: OrganisationName, serial: SerialNumber, contents: dict[str, bytes]) -> None:
         directory = self._directory(issuer)
         files.make_directory(directory)
-        with files.staging_directory(directory) as staging:
-            complete = staging / serial
-            files.make_directory(complete)
+        with files.staging_directory(directory / serial) as staging:
             for name, data in contents.items():
-                files.create_file(complete / name, data)
-            files.publish_directory(complete, directory / serial)
+                files.create_file(staging / name, data)
+            files.publish_directory(staging, directory / serial)
 
     def _inside(self, relative: str) -> Path:
         path = Path(relative)

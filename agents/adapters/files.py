@@ -87,14 +87,20 @@ def publish_directory(complete: Path, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def staging_directory(parent: Path) -> Iterator[Path]:
-    """Lend a private directory beside the final place; whatever is left of it afterwards is removed."""
-    path = parent / f".new-{secrets.token_hex(8)}"
-    make_directory(path)
+def staging_directory(path: Path) -> Iterator[Path]:
+    """Lend an empty private directory beside `path`, to be completed and published there.
+
+    What is left of it afterwards is removed, and what a crash left of it is removed the next time.
+    """
+    staging = path.with_name(f".new-{path.name}")
+    with explained("clear", staging):
+        if staging.exists():
+            shutil.rmtree(staging)
+    make_directory(staging)
     try:
-        yield path
+        yield staging
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def swap_link(link: Path, target: str) -> None:

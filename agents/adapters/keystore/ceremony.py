@@ -114,7 +114,7 @@ def _tested_path(
 def _put_in_place(home: Path, contents: Mapping[Path, bytes]) -> None:
     if not home.exists():
         files.make_directory(home)
-    with files.staging_directory(home) as staging:
+    with files.staging_directory(home / "organisation") as staging:
         for path, data in contents.items():
             files.make_directory((staging / path).parent)
             files.create_file(staging / path, data)
