@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agents.adapters.credentials import CredentialFiles
     from agents.adapters.tls import TlsChannelDialer, TlsChannelListener
     from agents.config.agent import Broker
-    from agents.ports import CertificateRecord, CertificateSigner, Ledger, Log
+    from agents.ports import CertificateRecord, CertificateSigner, ChannelCredential, Ledger, Log
     from agents.service.answering import Answering
     from agents.service.daemon import Daemon, Link
     from agents.service.requesting import Requesting
@@ -217,12 +217,17 @@ class Agent:
 
         return TlsChannelDialer(self.clock)
 
+    def channel_credential(self) -> ChannelCredential | None:
+        """What our channel is served with; None where it is not."""
+        from agents.adapters.keystore import channel_server_credential
+
+        return channel_server_credential(self.home)
+
     def listener(self) -> TlsChannelListener | None:
         """Our own channel, not yet open; None where none is configured."""
-        from agents.adapters.keystore import channel_server_credential
         from agents.adapters.tls import TlsChannelListener
 
-        credential = channel_server_credential(self.home)
+        credential = self.channel_credential()
         if self.config.channel is None or credential is None:
             return None
         return TlsChannelListener(

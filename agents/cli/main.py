@@ -43,7 +43,7 @@ TABLE: Table = {
         Command("broker definitions", "agents.cli.broker", "definitions", "print the definitions file for a RabbitMQ"),
         Command("broker run", "agents.cli.broker", "run", "run a private broker for trying things by hand"),
     ),
-    "Try it": (),
+    "Try it": (Command("demo", "agents.cli.demo", "demo", "two organisations, a private broker, the whole story"),),
 }
 """Heading of the help page -> commands in the order of their use: name, module, function, one line of help."""
 
@@ -71,3 +71,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     sys.exit(exits.run(make_group("agent", TABLE, agent), sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
