@@ -79,6 +79,8 @@ class World:
     authority: Authority = field(default_factory=lambda: Authority("client-c"))
     books: Books = field(default_factory=Books)
     log: RecordingLog = field(default_factory=RecordingLog)
+    files: dict[Holder, ChannelCredential] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.server = self.authority.server(HOST)
@@ -88,9 +90,12 @@ class World:
         self.books.record(holder)
         return holder
 
-    def credential(self, holder: Holder, stem: str | None = None) -> ChannelCredential:
-        name = stem or f"{holder.certificate.serial_number:x}"
-        return ChannelCredential(*holder.write(self.directory, name))
+    def credential(self, holder: Holder) -> ChannelCredential:
+        """The files of a holder, written once: dialling threads read them."""
+        with self.lock:
+            if holder not in self.files:
+                self.files[holder] = ChannelCredential(*holder.write(self.directory, f"holder-{len(self.files)}"))
+            return self.files[holder]
 
     @property
     def anchors(self) -> tuple[bytes, ...]:

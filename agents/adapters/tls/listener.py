@@ -126,7 +126,7 @@ def _bind(host: str, port: int) -> socket.socket:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         sock = socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         hint = _BIND_HINTS.get(getattr(error, "errno", None) or 0, f"{error}; check the channel's listen address")
         raise ConfigurationError(f"cannot listen on {host}:{port}: {hint}.") from error
     sock.settimeout(0)  # for the event loop
