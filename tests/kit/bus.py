@@ -12,11 +12,11 @@ from protocol import topology
 QUICK = Timing(confirm=5.0, connect=5.0, first_retry=0.02, longest_retry=0.3)
 
 
-def access(broker, realm, organisation, port=None):
-    """How `organisation` reaches its realm; through another port if one is given."""
+def access(broker, realm, organisation, *, port=None, virtual_host=None, login=None):
+    """How `organisation` reaches its realm; each of the others replaces a part of that."""
     parts = urlsplit(broker.organisation_url(realm.issuer, organisation))
-    url = f"{parts.scheme}://{parts.hostname}:{port or parts.port or 5672}{parts.path}"
-    return BrokerAccess(url, parts.username, lambda: parts.password)
+    url = f"{parts.scheme}://{parts.hostname}:{port or parts.port or 5672}/{virtual_host or parts.path[1:]}"
+    return BrokerAccess(url, parts.username, login or (lambda: parts.password))
 
 
 def queue_of(realm, organisation):
@@ -24,12 +24,11 @@ def queue_of(realm, organisation):
     return realm.requests if organisation == realm.issuer else topology.reply_queue(organisation)
 
 
-def connect(broker, realm, organisation, port=None, timing=QUICK, **options):
-    """A bus of `organisation`, not waited for."""
-    reach = access(broker, realm, organisation, port)
-    return AmqpBus(
-        reach, organisation, queue_of(realm, organisation), SystemClock(), silent_log(), timing=timing, **options
-    )
+def connect(broker, realm, organisation, port=None, *, queue=None, timing=QUICK, prefetch=256, **changes):
+    """A bus of `organisation`, not waited for; `changes` are those of `access`."""
+    reach = access(broker, realm, organisation, port=port, **changes)
+    consumed = queue or queue_of(realm, organisation)
+    return AmqpBus(reach, organisation, consumed, SystemClock(), silent_log(), timing=timing, prefetch=prefetch)
 
 
 def silent_log():
