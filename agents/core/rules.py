@@ -74,7 +74,7 @@ def common_name_is_a_dns_name(candidate: Candidate) -> Iterator[Problem]:
     asked = [attribute.value for attribute in candidate.request.subject if attribute.oid == COMMON_NAME]
     if len(asked) > 1:
         yield problem(ProblemCode.BAD_CERT_TEMPLATE, field, f"{len(asked)} common names", "at most one", fix)
-    hosts = {canonical(name) for name in candidate.spec.names if name.kind is NameKind.DNS}
+    hosts = [canonical(name) for name in candidate.spec.names if asked and name.kind is NameKind.DNS]
     for text in asked:
         if _dns_name(text) not in hosts:
             yield problem(ProblemCode.BAD_CERT_TEMPLATE, field, f"'{text}'", allowed, fix)
