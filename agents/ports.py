@@ -85,7 +85,7 @@ class Publication(Protocol):
         """Whether every outcome is known."""
 
     def outcomes(self) -> tuple[PublishOutcome, ...]:
-        """One outcome per message, in order; waits until each is known or its confirm deadline has passed (then `unknown`)."""
+        """One outcome per message, in order; waits until each is known or its confirm deadline passed (`unknown`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,13 +328,13 @@ class ChannelDialer(Protocol):
     ) -> ChannelReport:
         """Open a channel, validate the partner's path to `anchors` (DER), purpose and name, exchange statements, close.
 
-        Raises `UnreachableError` (no connection, refused, timed out: worth trying again) or `NotVerifiedError` (connected,
-        but what was seen is not what must be seen), each saying what to do.
+        Raises `UnreachableError` (no connection, refused, timed out: worth trying again) or `NotVerifiedError`
+        (connected, but what was seen is not what must be seen), each saying what to do.
         """
 
 
 Admission = Callable[[bytes], OrganisationName]
-"""Given the verified client certificate (DER): the partner that it belongs to in our records. Raises `ProtocolError`."""
+"""Given the verified client certificate (DER): the partner whose it is in our records. Raises `ProtocolError`."""
 
 SessionSink = Callable[[ChannelStatement | None, PeerView, OrganisationName], None]
 """Told of each session: the partner's statement (None if it made none), what we saw, and the admitted partner."""

@@ -1,8 +1,8 @@
 """The signed message around a body: a JWS (RFC 7515, flattened JSON) with the sender's certificate chain in `x5c`.
 
-`seal` makes one. Opening is three explicit stages, because each needs something else from the caller: `unseal`
-(bytes alone), `KnownSigners.signer` (the claimed sender's trust anchors), `read` (who we are). `open_envelope` runs them all.
-Who may send what, and whether a transaction is known, is for the caller to judge.
+`Sealer` makes one. Opening is three explicit stages, because each needs something else from the caller: `unseal`
+(bytes alone), `KnownSigners.signer` (the claimed sender's trust anchors), `read` (who we are). `open_envelope` runs
+them all. Who may send what, and whether a transaction is known, is for the caller to judge.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _JWS.max_payload_length = ENVELOPE_MAX
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An agent's message-signing identity: key, and certificate chain (DER) from the leaf up to and including the root."""
+    """An agent's message-signing identity: key, and chain (DER) from the leaf up to and including the root."""
 
     key: EllipticCurvePrivateKey | Ed25519PrivateKey
     chain: tuple[bytes, ...]
@@ -70,7 +70,7 @@ class Identity:
 
 
 class Sealer:
-    """Seals with one identity. Keeps what does not change between messages: the key as JOSE wants it, and the header."""
+    """Seals with one identity. Keeps what every message needs: the key as JOSE wants it, and the header."""
 
     def __init__(self, identity: Identity) -> None:
         pem = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -132,8 +132,10 @@ def open_envelope(
     data: bytes, *, anchors_of: AnchorsOf, recipient: OrganisationName, now: datetime, signers: KnownSigners
 ) -> Opened:
     """Open an envelope, in this order: (1) size, (2) structure, (3) algorithm, (4) claimed sender, (5) path to that
-    sender's anchors at `now` (or to the root that it shows itself: `introduced`), (6) leaf purpose and URI name, (7) signature over the received bytes, (8) parse,
-    (9) sender and recipient, (10) times. Raises `EnvelopeError`, `PathError` or `MessageError`, all `ProtocolError`.
+    sender's anchors at `now` (or to the root that it shows itself: `introduced`), (6) leaf purpose and URI name,
+    (7) signature over the received bytes, (8) parse, (9) sender and recipient, (10) times.
+
+    Raises `EnvelopeError`, `PathError` or `MessageError`, all `ProtocolError`.
 
     The caller still owes: the invitation's proof if `introduced`; whether the transaction is known; the digest.
     """
@@ -171,7 +173,7 @@ def read(unsealed: Unsealed, signer: Signer, recipient: OrganisationName, now: d
 
 
 def reread(data: bytes) -> Message:
-    """The message in an envelope from our own ledger: one that we sealed, or opened before we kept it. Verifies nothing."""
+    """The message in an envelope from our own ledger, sealed here or opened before it was kept. Verifies nothing."""
     envelope = _object(data, "envelope", {"payload", "protected", "signature"})
     return parse_message(_decode(envelope["payload"], "payload"))
 
@@ -216,7 +218,7 @@ def _jose_key(leaf: x509.Certificate) -> ECKey | OKPKey:
     if isinstance(public, EllipticCurvePublicKey) and public.curve.name in _CURVES:
         return ECKey.import_key(pem)
     fix = "Use an agent identity with a P-256, P-384 or Ed25519 key."
-    _refuse(ProblemCode.BAD_ALG, "x5c", "an agent identity with another kind of key", _ALLOWED, fix)
+    return _refuse(ProblemCode.BAD_ALG, "x5c", "an agent identity with another kind of key", _ALLOWED, fix)
 
 
 def _verified_payload(unsealed: Unsealed, signer: Signer) -> bytes:

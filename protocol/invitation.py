@@ -1,4 +1,4 @@
-"""Invitations: what one operator hands the other, once, out of band, and the proof that comes back with the first request.
+"""Invitations: what one operator hands the other, once, out of band; and the proof that comes back with a request.
 
 An invitation pins the issuer's root for the requester; the proof pins the requester's root for the issuer. Nothing
 else is ever shared in secret. Whether an invitation is used up is the ledger's to say.
@@ -192,7 +192,7 @@ def _proof(
     root: Fingerprint,
     transaction: TransactionId,
 ) -> bytes:
-    """HMAC-SHA-256 (RFC 2104) over the parts, each with its length, so that no two lists of parts give the same bytes."""
+    """HMAC-SHA-256 (RFC 2104) over the parts, each with its length: no two lists of parts give the same bytes."""
     mac = hmac.new(secret, digestmod=hashlib.sha256)
     for part in (_PROOF_CONTEXT, issuer.encode(), requester.encode(), id.encode(), root.encode(), transaction.encode()):
         mac.update(len(part).to_bytes(4) + part)

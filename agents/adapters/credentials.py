@@ -58,7 +58,7 @@ class CredentialFiles:
             raise StateError(f"{path} holds a {type(key).__name__}, not a key that `agent enroll` makes. Enroll again.")
         return key
 
-    def stage(  # noqa: PLR0913, PLR0917 (as the port has it)
+    def stage(
         self,
         issuer: OrganisationName,
         serial: SerialNumber,

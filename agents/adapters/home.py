@@ -23,7 +23,7 @@ class HomeLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock. Raises `HomeBusyError` where another daemon has it, `StateError` where it cannot be written."""
+        """Take the lock. Raises `HomeBusyError` if another daemon has it, `StateError` if it cannot be written."""
         descriptor = self._open()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

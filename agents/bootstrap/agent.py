@@ -56,7 +56,7 @@ class Agent:
         """The structured log."""
         from agents.adapters.log import make_log
 
-        as_json = {"auto": None, "json": True, "text": False}.get(self._log_form, None)
+        as_json = {"auto": None, "json": True, "text": False}.get(self._log_form)
         return make_log(as_json=as_json, debug=self._debug, organisation=self.name)
 
     @cached_property

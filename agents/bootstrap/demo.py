@@ -1,4 +1,4 @@
-"""The parts of the demonstration: a broker, two agents as processes of their own, and what there is to show in the end."""
+"""The parts of the demonstration: a broker, two agents as processes of their own, and what came of it."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Ask:
 
 
 def read_invitation(path: Path | None, text: str | None) -> Invitation | None:
-    """The invitation in a file (or text read from standard input). Raises `InvitationError` or `ConfigurationError`."""
+    """The invitation in a file, or in text from standard input. Raises `InvitationError` or `ConfigurationError`."""
     if path is None and text is None:
         return None
     if text is None and path is not None:
@@ -60,7 +60,7 @@ def read_invitation(path: Path | None, text: str | None) -> Invitation | None:
 
 
 def choose_issuer(agent: Agent, invitation: Invitation | None, named: str | None) -> OrganisationName:
-    """The issuer to ask: the invitation's, the one named, or the only one that is known. Raises `ConfigurationError`."""
+    """The issuer to ask: the invitation's, the one named, or the only one known."""
     if invitation and named and named != invitation.issuer:
         raise ConfigurationError(f"--issuer is {named}, but the invitation comes from {invitation.issuer}.")
     if invitation:

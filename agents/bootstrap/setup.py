@@ -60,7 +60,7 @@ class Made:
 def set_up(setup: Setup) -> Made:
     """Make the agent. Everything that was said is checked before anything is written.
 
-    Raises `ConfigurationError` for what cannot be used, also a home that has an agent; `StateError` if the disk refuses.
+    Raises `ConfigurationError` for what cannot be used, also a home that has an agent; `StateError` for a disk fault.
     """
     if (setup.home / FILE).exists():
         raise ConfigurationError(f"{setup.home} has an agent already. Choose another --home, or use that one.")

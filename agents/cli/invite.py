@@ -13,7 +13,7 @@ from agents.cli.output import Output
 FileOption = Optional[Path]  # noqa: UP045 - typer reads the annotation
 
 
-def invite(
+def invite(  # noqa: PLR0913 - the options of a command
     partner: Annotated[str, typer.Argument(help="Short name of the partner, as in its `agent init --name`.")],
     *,
     dns: Annotated[

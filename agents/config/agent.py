@@ -152,6 +152,7 @@ def load_config(home: Path) -> AgentConfig:
     path = home / FILE
     if not path.exists():
         raise ConfigurationError(
-            f"no agent in {home}: {FILE} is not there. Make one with `agent init`, or name another with --home or AGENT_HOME."
+            f"no agent in {home}: {FILE} is not there. "
+            "Make one with `agent init`, or name another with --home or AGENT_HOME."
         )
     return parse_config(read_text(path, SIZE_MAX), str(path))

@@ -25,7 +25,7 @@ class PolicyFiles:
         return self._directory / f"{partner}.toml"
 
     def policy_of(self, partner: OrganisationName) -> Policy | None:
-        """The agreement with `partner`, None without one. Raises `ConfigurationError` for a file that cannot be used."""
+        """The agreement with `partner`, None without one. Raises `ConfigurationError` if its file cannot be used."""
         path = self.path(partner)
         try:
             found = path.stat()

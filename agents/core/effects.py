@@ -122,7 +122,8 @@ class RecordInvitation:
 
 @dataclass(frozen=True, slots=True)
 class ConsumeInvitation:
-    """Use up an invitation. Conflicts if it is unknown, not this partner's, expired at `at`, or used by another transaction."""
+    """Use up an invitation. Conflicts if it is unknown, not this partner's, expired at `at`, or used by another
+    transaction."""
 
     id: InvitationId
     partner: OrganisationName
@@ -154,7 +155,10 @@ class MarkPublished:
 
 @dataclass(frozen=True, slots=True)
 class MarkSent:
-    """The broker confirmed these outgoing messages, each named by its transaction and message type. Idempotent."""
+    """The broker confirmed these outgoing messages, each named by its transaction and message type.
+
+    Marks the oldest such message that is not marked yet, if any: one that was stored meanwhile still has to leave.
+    """
 
     messages: tuple[tuple[TransactionKey, str], ...]
     at: datetime
@@ -170,7 +174,8 @@ class MarkUnpublished:
 
 @dataclass(frozen=True, slots=True)
 class RecordApproval:
-    """An operator's word on a pending transaction: approve, or deny for `reason`. Conflicts unless it is pending and undecided."""
+    """An operator's word on a pending transaction: approve, or deny for `reason`. Conflicts unless it is pending and
+    undecided."""
 
     key: TransactionKey
     approve: bool

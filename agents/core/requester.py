@@ -1,4 +1,4 @@
-"""The requester's part of an enrollment, as pure decisions: what is asked, whether the answer fits, what is recorded."""
+"""The requester's part of an enrollment, as pure decisions: what is asked, does the answer fit, what is recorded."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ BACKDATE_MAX = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Enrollment:
-    """What one organisation asks of another: the request, and how long the certificate should live (None: as the issuer does)."""
+    """What one organisation asks of another. `lifetime` is what the certificate should live; None leaves it to the
+    issuer."""
 
     id: TransactionId
     requester: OrganisationName
@@ -113,7 +114,7 @@ def accept(
     now: datetime,
 ) -> Accepted:
     """Check the certificate that came back: (1) it is for our key, (2) it leads to a root that the invitation pinned,
-    with the purpose of a channel client, (3) it holds only names that we asked for, (4) it lives no longer than we asked.
+    with the purpose of a channel client, (3) it holds only names that we asked for, (4) it lives no longer than that.
 
     Raises `ProtocolError`; the problem is sent back to the issuer.
     """

@@ -119,7 +119,7 @@ class Answering:
             return self._refuse(case, parsed.csr.problems)
         if denied is not None:
             return self._refuse(case, (denied,))
-        return self._verdict(case, parsed.csr, requester, admission, holders, approval)
+        return self._verdict(case, parsed.csr, requester, admission, holders, approval=approval)
 
     def _invitation(self, opened: Opened, records: Mapping[InvitationId, InvitationRecord]) -> IssuedInvitation | None:
         body = opened.message.body
@@ -137,9 +137,10 @@ class Answering:
         requester: Requester,
         admission: tuple[Effect, ...],
         holders: KeyHolders,
+        *,
         approval: bool | None,
     ) -> Answer:
-        match judge(csr, requester, self._context(case.opened, csr, holders, approval)):
+        match judge(csr, requester, self._context(case.opened, csr, holders, approval=approval)):
             case Approved() as approved:
                 return self._issue(case, csr, admission if case.before is State.RECEIVED else (), approved)
             case Held() as held:
@@ -148,7 +149,7 @@ class Answering:
                 return self._refuse(case, problems)
 
     def _context(
-        self, opened: Opened, csr: CertificationRequest, holders: KeyHolders, approval: bool | None
+        self, opened: Opened, csr: CertificationRequest, holders: KeyHolders, *, approval: bool | None
     ) -> Context:
         body = opened.message.body
         seconds = body.lifetime_seconds if isinstance(body, EnrollmentRequest) else None

@@ -1,4 +1,4 @@
-"""Opens what a queue delivered. What cannot be opened is quarantined with the reason and dead-lettered, never retried."""
+"""Opens what a queue delivered. What cannot be opened is quarantined with the reason and dead-lettered."""
 
 from __future__ import annotations
 

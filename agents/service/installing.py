@@ -1,4 +1,4 @@
-"""From an accepted answer to a verified credential: stage the files, open the channel, then make the credential current.
+"""From an accepted answer to a verified credential: stage the files, open the channel, make the credential current.
 
 The credential in use stays untouched until both ends of the channel have seen the new one.
 """

@@ -1,4 +1,4 @@
-"""Publishes what the ledger says must leave, until the broker has confirmed it. A message may leave twice, never not at all."""
+"""Publishes what the ledger says must leave, until the broker has confirmed it: at least once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BACKOFF_MAX = 30.0
 """Seconds before a message that the broker did not take is tried again; doubled from the first to the longest."""
 
 _REASONS = {
-    PublishOutcome.RETURNED: "no queue is bound for it: the broker's operator must load the definitions with both organisations",
+    PublishOutcome.RETURNED: "no queue is bound for it: the broker's definitions must name both organisations",
     PublishOutcome.REFUSED: "the broker refused it: the queue may be full",
     PublishOutcome.UNKNOWN: "the broker did not confirm it in time",
 }

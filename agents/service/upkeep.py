@@ -1,4 +1,4 @@
-"""What the issuer does by the clock: operators' words on held requests, certificates nobody confirmed, replies left behind."""
+"""What the issuer does by the clock: decided requests, certificates nobody confirmed, replies left behind."""
 
 from __future__ import annotations
 

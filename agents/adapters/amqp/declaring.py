@@ -1,4 +1,4 @@
-"""Makes the topology on a broker that was given by URL, for demonstrations and tests: agents themselves declare nothing."""
+"""Makes the topology on a broker given by URL, for demonstrations and tests: agents themselves declare nothing."""
 
 from __future__ import annotations
 
