@@ -13,7 +13,7 @@ from typing import Any
 
 from pika import SelectConnection, spec
 from pika.exceptions import AMQPError, InvalidFrameError
-from pika.frame import Header
+from pika.frame import Body, Header
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # `trouble` says it for people, and without tracebacks
 
@@ -26,8 +26,9 @@ _CORK_BYTES = 65_536
 _PROTOCOL_HEADER = ord("A")
 """First octet of `AMQP`, which a broker of another protocol version answers with instead of a frame."""
 
+_CONTENT_FRAMES = (spec.FRAME_HEADER, spec.FRAME_BODY)
 _FRAME = struct.Struct(">BHL")
-_CONTENT = struct.Struct(">HHQ")
+_HEADER = struct.Struct(">HHQ")
 _NO_PROPERTIES = spec.BasicProperties()
 
 
@@ -57,26 +58,25 @@ class GuardedConnection(SelectConnection):  # type: ignore[misc]  # pika has no 
             self._terminate_stream(error)
 
     def _read_frame(self) -> tuple[int, Any]:
-        """AMQP 0-9-1 section 4.2.3 for content headers (section 4.2.6.1), without their properties."""
+        """The next frame (AMQP 0-9-1 section 4.2.3) and the number of octets it took; 0 and None until it is complete.
+
+        Content frames are read here, all others by pika.
+        """
         buffer = self._frame_buffer
         if len(buffer) < _FRAME.size:
             return 0, None
         kind, channel, size = _FRAME.unpack_from(buffer)
         if size > self.params.frame_max and kind != _PROTOCOL_HEADER:
             raise InvalidFrameError(f"a frame of {size} bytes, {self.params.frame_max} agreed")
-        if kind != spec.FRAME_HEADER:
+        if kind not in _CONTENT_FRAMES:
             return super()._read_frame()  # type: ignore[no-any-return]
-        return self._read_header(buffer, channel, _FRAME.size + size)
-
-    def _read_header(self, buffer: bytes, channel: int, end: int) -> tuple[int, Header | None]:
+        end = _FRAME.size + size
         if len(buffer) <= end:
             return 0, None
         if buffer[end] != spec.FRAME_END:
-            raise InvalidFrameError("a content header without frame end")
-        _, _, body_size = _CONTENT.unpack_from(buffer, _FRAME.size)
-        if body_size > BODY_BYTES_MAX:
-            raise InvalidFrameError(f"a body of {body_size} bytes announced")
-        return end + 1, Header(channel, body_size, _NO_PROPERTIES)
+            raise InvalidFrameError("a content frame without its end")
+        payload = buffer[_FRAME.size : end]
+        return end + 1, Body(channel, payload) if kind == spec.FRAME_BODY else _header(channel, payload)
 
     def _output_marshaled_frames(self, marshaled_frames: Sequence[bytes]) -> None:
         if self._corked is None:
@@ -91,3 +91,13 @@ class GuardedConnection(SelectConnection):  # type: ignore[misc]  # pika has no 
         if self._corked:
             super()._output_marshaled_frames([b"".join(self._corked)])
         self._corked, self._corked_bytes = [], 0
+
+
+def _header(channel: int, payload: bytes) -> Header:
+    """A content header (section 4.2.6.1) without its properties."""
+    if len(payload) < _HEADER.size:
+        raise InvalidFrameError(f"a content header of {len(payload)} bytes")
+    _, _, body_size = _HEADER.unpack_from(payload)
+    if body_size > BODY_BYTES_MAX:
+        raise InvalidFrameError(f"a body of {body_size} bytes announced")
+    return Header(channel, body_size, _NO_PROPERTIES)

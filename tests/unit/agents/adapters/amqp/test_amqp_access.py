@@ -1,0 +1,131 @@
+"""Where the broker is and how we log in."""
+
+import ssl
+
+import pytest
+from kit.pki import Authority
+from pika.credentials import ExternalCredentials
+
+from agents.adapters.amqp import BrokerAccess, ClientCertificate, PasswordFile, Timing
+from agents.errors import ConfigurationError
+
+
+def access(url, **changes):
+    return BrokerAccess(url, "client-b", **{"login": lambda: "secret", **changes})
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "virtual_host"),
+    [
+        ("amqp://broker.example/enroll.client-c", (("broker.example", 5672),), "enroll.client-c"),
+        ("amqp://broker.example:1234/a%2Fb", (("broker.example", 1234),), "a/b"),
+        ("amqp://one:1,two,[::1]:3/v", (("one", 1), ("two", 5672), ("::1", 3)), "v"),
+        ("amqp://broker.example", (("broker.example", 5672),), "/"),
+        ("amqp://broker.example/", (("broker.example", 5672),), "/"),
+    ],
+)
+def test_a_url_names_hosts_and_a_virtual_host(url, hosts, virtual_host):
+    reach = access(url)
+    assert reach.hosts == hosts
+    assert reach.virtual_host == virtual_host
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://broker/v",
+        "broker:5672",
+        "amqp:///v",
+        "amqp://a:x/v",
+        "amqp://a:70000/v",
+        "amqp://a,/v",
+        "amqp://a/v?x=1",
+    ],
+)
+def test_any_other_url_is_refused(url):
+    with pytest.raises(ConfigurationError):
+        access(url)
+
+
+def test_credentials_in_the_url_are_refused_and_not_repeated():
+    with pytest.raises(ConfigurationError) as refusal:
+        access("amqp://client-b:hunter2@broker.example/v")
+    assert "hunter2" not in str(refusal.value)
+    assert "broker.example" in str(refusal.value)
+
+
+def test_hosts_are_tried_in_turn():
+    reach = access("amqp://one,two,three/v")
+    tried = [reach.parameters(attempt, "name", Timing()).host for attempt in range(4)]
+    assert tried == ["one", "two", "three", "one"]
+
+
+def test_parameters_carry_the_timing_and_leave_retrying_to_us():
+    parameters = access("amqp://one/v").parameters(0, "name", Timing(heartbeat=7, connect=3.0, blocked=11.0))
+    assert (parameters.heartbeat, parameters.socket_timeout, parameters.blocked_connection_timeout) == (7, 3.0, 11.0)
+    assert parameters.connection_attempts == 1
+    assert parameters.client_properties["connection_name"] == "name"
+
+
+def test_the_password_is_read_for_every_attempt(tmp_path):
+    file = tmp_path / "password"
+    reach = access("amqp://one/v", login=PasswordFile(file))
+    for secret in ("first", "second"):
+        file.write_text(secret + "\n")
+        credentials = reach.parameters(0, "name", Timing()).credentials
+        assert (credentials.username, credentials.password) == ("client-b", secret)
+
+
+@pytest.mark.parametrize(
+    ("content", "secret"), [(b"a b", "a b"), (b"a\n", "a"), (b"a\r\n", "a"), (b"a\n\n", "a\n"), (b" a ", " a ")]
+)
+def test_only_one_line_end_is_taken_off_a_password(tmp_path, content, secret):
+    (tmp_path / "password").write_bytes(content)
+    assert PasswordFile(tmp_path / "password")() == secret
+
+
+def test_a_file_too_large_for_a_password_is_refused(tmp_path):
+    (tmp_path / "password").write_bytes(b"x" * 2000)
+    with pytest.raises(ConfigurationError, match="larger than 1024 bytes"):
+        PasswordFile(tmp_path / "password")()
+
+
+def test_nothing_shows_the_password():
+    assert "secret" not in repr(access("amqp://one/v", login=lambda: "secret"))
+
+
+@pytest.fixture
+def files(tmp_path):
+    """PEM files of a broker's CA, and of a client certificate from it."""
+    authority = Authority("broker")
+    (tmp_path / "ca.pem").write_bytes(authority.root.pem)
+    chain, key = authority.client("client-b").write(tmp_path, "client")
+    return tmp_path / "ca.pem", ClientCertificate(chain, key)
+
+
+def test_tls_verifies_the_broker_and_its_name(files):
+    options = access("amqps://one/v", authority=files[0]).parameters(0, "name", Timing()).ssl_options
+    assert options.context.verify_mode is ssl.CERT_REQUIRED
+    assert options.context.check_hostname
+    assert options.context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert options.server_hostname == "one"
+
+
+def test_a_client_certificate_logs_in_by_itself_with_a_new_context_each_time(files):
+    authority, certificate = files
+    reach = access("amqps://one/v", login=certificate, authority=authority)
+    first, second = (reach.parameters(attempt, "name", Timing()) for attempt in range(2))
+    assert isinstance(first.credentials, ExternalCredentials)
+    assert first.ssl_options.context is not second.ssl_options.context
+    assert first.port == 5671
+
+
+def test_tls_without_the_brokers_authority_is_refused():
+    with pytest.raises(ConfigurationError, match="CA that certifies the broker"):
+        access("amqps://one/v")
+
+
+def test_a_client_certificate_without_tls_is_refused(files):
+    with pytest.raises(ConfigurationError, match="amqps://"):
+        access("amqp://one/v", login=files[1])
