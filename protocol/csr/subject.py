@@ -29,17 +29,19 @@ _PRINTABLE_ASCII = re.compile(rb"[\x20-\x7e]+")
 class _AttributeType(NamedTuple):
     name: str
     string_types: tuple[int, ...]
-    characters_max: int
+    octets_max: int
     repeatable: bool = False
+    octets_min: int = 1
 
 
 # String types: RFC 5280 section 4.1.2.4 and appendix A.1, without the retired ones (TeletexString, BMPString,
-# UniversalString). Lengths: the upper bounds of that appendix, and of X.520 where it gives none.
+# UniversalString). Lengths: the upper bounds of that appendix, and of X.520 where it gives none,
+# counted in octets, as the library does that builds certificates; it refuses what is longer.
 _TYPES = {
     "2.5.4.3": _AttributeType("common name", _TEXT, 64),
     "2.5.4.4": _AttributeType("surname", _TEXT, 64),
     "2.5.4.5": _AttributeType("serial number", _PRINTABLE, 64),
-    "2.5.4.6": _AttributeType("country", _PRINTABLE, 2),
+    "2.5.4.6": _AttributeType("country", _PRINTABLE, 2, octets_min=2),
     "2.5.4.7": _AttributeType("locality", _TEXT, 128),
     "2.5.4.8": _AttributeType("state or province", _TEXT, 128),
     "2.5.4.9": _AttributeType("street", _TEXT, 128, repeatable=True),
@@ -54,6 +56,7 @@ _TYPES = {
     "0.9.2342.19200300.100.1.25": _AttributeType("domain component", _IA5, 63, repeatable=True),
     "1.2.840.113549.1.9.1": _AttributeType("e-mail address", _IA5, 255),
 }
+_UNKNOWN = _AttributeType("attribute of unknown type", (*_TEXT, *_IA5), 256)
 
 
 def parse_subject(name: der.Element) -> tuple[tuple[SubjectAttribute, ...], tuple[str, ...]]:
@@ -65,7 +68,8 @@ def parse_subject(name: der.Element) -> tuple[tuple[SubjectAttribute, ...], tupl
     relative_names = der.items(name, _FIELD, der.SET, SUBJECT_ATTRIBUTES_MAX, least=0)
     pairs = [_type_and_value(relative_name) for relative_name in relative_names]
     _refuse_repetition([oid for oid, _ in pairs])
-    known = tuple(SubjectAttribute(oid, _text(_TYPES[oid], value)) for oid, value in pairs if oid in _TYPES)
+    attributes = [SubjectAttribute(oid, _text(_TYPES.get(oid, _UNKNOWN), value)) for oid, value in pairs]
+    known = tuple(attribute for attribute in attributes if attribute.oid in _TYPES)
     left_out = tuple(f"subject attribute {oid}: of unknown type" for oid, _ in pairs if oid not in _TYPES)
     return known, left_out
 
@@ -93,8 +97,9 @@ def _text(known: _AttributeType, value: der.Element) -> str:
     text = _decoded(value)
     if text is None:
         raise _refused(f"{known.name} '{value.content!r}'", f"printable characters of a {der.tag_name(value.tag)}")
-    if len(text) > known.characters_max:
-        raise _refused(f"{known.name} of {len(text)} characters", f"1 to {known.characters_max} characters")
+    length = len(value.content)
+    if not known.octets_min <= length <= known.octets_max:
+        raise _refused(f"{known.name} of {length} octets", f"{known.octets_min} to {known.octets_max} octets")
     return text
 
 
