@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from agents.core.effects import Audit, MoveTransaction, Unit
 from agents.core.issuer import unit_for_lapse
-from agents.ports import Clock, Ledger, Log, OutboxRecord, TransactionRecord
+from agents.ports import Clock, Ledger, Log, TransactionRecord
 from agents.service.answering import Answer, Answering, parse
 from agents.service.inbox import Inbox
 from agents.service.relay import Relay
@@ -16,8 +16,11 @@ from protocol.messages import EnrollmentRequest
 from protocol.names import OrganisationName
 from protocol.transaction import Event, Role, State, step
 
-SWEEP_SECONDS = 10.0
-"""A reply that is still not published after one to two of these is published again."""
+SWEEP_SECONDS = 5.0
+"""A reply that waits for its confirm at two sweeps in a row is published again."""
+
+SWEEP_MAX = 200
+"""Replies that one sweep looks at, oldest first."""
 
 
 class Upkeep:
@@ -38,7 +41,7 @@ class Upkeep:
         self._answering, self._inbox, self._relay = answering, inbox, relay
         self._confirm_within = confirm_within
         self._clock, self._log = clock, log
-        self._left_behind: frozenset[int] | None = None
+        self._waiting: frozenset[int] = frozenset()
         self._next_sweep = 0.0
 
     def work(self) -> None:
@@ -103,15 +106,12 @@ class Upkeep:
 
     def _sweep(self) -> None:
         """Publish replies that wait since the last sweep: a process ended between commit and confirm, or the broker
-        did. On the first sweep nobody else can be about to publish them."""
-        rows = self._ledger.outbox(self._us, limit=1000)
-        due = tuple(row for row in rows if self._left_behind is None or row.sequence in self._left_behind)
-        self._left_behind = frozenset(row.sequence for row in rows)
-        self._publish(due)
-
-    def _publish(self, rows: tuple[OutboxRecord, ...]) -> None:
-        if rows and self._relay.flush(rows):
-            self._log.info("replies published again", count=len(rows))
+        did. Younger ones may be about to be published, here or in another issuer process."""
+        rows = self._ledger.outbox(self._us, limit=SWEEP_MAX)
+        due = tuple(row for row in rows if row.sequence in self._waiting)
+        self._waiting = frozenset(row.sequence for row in rows)
+        if due and self._relay.flush(due):
+            self._log.info("replies published again", count=len(due))
 
 
 def _denied(reason: str) -> Problem:
