@@ -45,10 +45,10 @@ def drip(sock, stop):
 
 def test_slow_clients_are_dropped_while_fifty_others_are_served(world):
     with world.listening(limits=SHORT) as endpoint, contextlib.ExitStack() as stack:
-        silent = [stack.enter_context(raw(endpoint)) for _ in range(3)]
+        silent = [stack.enter_context(raw(endpoint, "127.0.0.2")) for _ in range(3)]
         context = visitor(world, world.client)
         mute = [stack.enter_context(context.wrap_socket(raw(endpoint), server_hostname=HOST)) for _ in range(3)]
-        slow, stop = stack.enter_context(raw(endpoint)), threading.Event()
+        slow, stop = stack.enter_context(raw(endpoint, "127.0.0.2")), threading.Event()
         dripping = threading.Thread(target=drip, args=(slow, stop))
         dripping.start()
         with ThreadPoolExecutor(4) as pool:
@@ -134,7 +134,7 @@ def test_a_client_that_resets_its_connection_harms_nobody(world):
     now = b"\1\0\0\0\0\0\0\0"  # struct linger: on, 0 seconds
     with world.listening() as endpoint:
         for _ in range(20):
-            with raw(endpoint) as sock:
+            with raw(endpoint, "127.0.0.3") as sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
                 sock.sendall(b"\x16\x03\x01")
         assert world.dial(endpoint)

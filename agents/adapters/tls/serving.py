@@ -51,10 +51,9 @@ class Serving:
     async def serve(self) -> None:
         """Serve until `stop`, then for as long as it allows. The runner of this coroutine cancels what is left."""
         with self._socket:
-            accepting = asyncio.create_task(self._accept())
+            self._listen()
             await self._stopped.wait()
-            accepting.cancel()
-            await asyncio.wait([accepting])
+            asyncio.get_running_loop().remove_reader(self._socket)
         if self._connections:
             await asyncio.wait(self._connections, timeout=self._grace)
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -64,22 +63,32 @@ class Serving:
         self._grace = grace
         self._stopped.set()
 
-    async def _accept(self) -> None:
-        while True:
-            try:
-                await self._accept_one()
-            except Exception as error:  # noqa: BLE001  # whatever happens to one connection, the next is accepted
-                self._log.warning("channel cannot accept", why=printable(error))
-                await asyncio.sleep(ACCEPT_PAUSE)
+    def _listen(self) -> None:
+        if not self._stopped.is_set():
+            asyncio.get_running_loop().add_reader(self._socket, self._accept)
 
-    async def _accept_one(self) -> None:
-        sock, address = await asyncio.get_running_loop().sock_accept(self._socket)
-        full = self._occupancy.enter(address[0])
+    def _accept(self) -> None:
+        """Take one connection. Where that fails (no file descriptors, no memory), pause: the backlog keeps it."""
+        try:
+            sock, address = self._socket.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # it went away
+        except OSError as error:
+            self._log.warning("channel cannot accept", why=in_words(error))
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._socket)
+            loop.call_later(ACCEPT_PAUSE, self._listen)
+        else:
+            self._enter(sock, address[0])
+
+    def _enter(self, sock: socket.socket, address: str) -> None:
+        full = self._occupancy.enter(address)
         if full is not None:
-            self._log.info("channel client turned away", address=address[0], why=full)
+            self._log.info("channel client turned away", address=address, why=full)
             sock.close()
             return
-        connection = asyncio.create_task(self._hold(sock, address[0]))
+        sock.setblocking(False)  # noqa: FBT003
+        connection = asyncio.create_task(self._hold(sock, address))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
 
