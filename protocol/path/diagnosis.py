@@ -14,18 +14,22 @@ from protocol.names import Fingerprint
 
 Certificates = Sequence[x509.Certificate]
 
+_STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
+
 
 def explain(
     leaf: x509.Certificate, intermediates: Certificates, anchors: Certificates, now: datetime, reason: str
 ) -> Problem:
     """Say the most helpful thing about a path that the validator refused for `reason`.
 
-    That is where the signatures really lead, else what is not valid at `now`, else the reason itself.
+    That is a weak signature, else where the signatures really lead, else what is not valid at `now`, else the reason.
     """
     walk = _walk(leaf, (*anchors, *intermediates))
-    end = walk[-1]
-    if end not in anchors:
-        return _leads_elsewhere(end, intermediates, anchors)
+    for certificate in walk:
+        if certificate not in anchors and _hash_name(certificate) not in _STRONG_HASHES:
+            return _weak_signature(_who(certificate, leaf), certificate)
+    if walk[-1] not in anchors:
+        return _leads_elsewhere(walk[-1], intermediates, anchors)
     for certificate in walk:
         if certificate.not_valid_after_utc < now:
             return _expired(_who(certificate, leaf), certificate, now)
@@ -69,6 +73,18 @@ def _leads_elsewhere(end: x509.Certificate, intermediates: Certificates, anchors
         got = f"a path that ends below {_name(end.issuer)}"
         fix = "Send the leaf's complete chain: its issuer, that one's issuer, up to the root."
     return problem(ProblemCode.SIGNER_NOT_TRUSTED, "certificate path", got, allowed, fix)
+
+
+def _hash_name(certificate: x509.Certificate) -> str:
+    """What the signature is over; Ed25519 fixes its own."""
+    digest = certificate.signature_hash_algorithm
+    return digest.name if digest else "a hash of its own (Ed25519)"
+
+
+def _weak_signature(who: str, certificate: x509.Certificate) -> Problem:
+    fix = "Have it issued again with SHA-256 (`openssl x509 -req -sha256`)."
+    got = f"a signature over {_hash_name(certificate)}"
+    return problem(ProblemCode.BAD_ALG, who, got, "SHA-256, SHA-384 or SHA-512", fix)
 
 
 def _expired(who: str, certificate: x509.Certificate, now: datetime) -> Problem:

@@ -1,5 +1,7 @@
 """`load_certificate` and `agent_organisation`: any bytes give a certificate that can be read, or the one error."""
 
+import warnings
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -51,6 +53,16 @@ def test_a_repeated_extension_is_refused():
     twice = DER.replace(bytes.fromhex("0603551d23"), bytes.fromhex("0603551d0e"))
     with pytest.raises(PathError, match=r"2\.5\.29\.14"):
         load_certificate(twice)
+
+
+@pytest.mark.parametrize("action", ["error", "ignore"])
+def test_a_serial_number_that_is_not_positive_is_refused(action):
+    # The library only warns (RFC 5280 section 4.1.2.2).
+    serial = LEAF.serial_number.to_bytes(20).lstrip(b"\x00")
+    at = DER.index(serial)
+    with warnings.catch_warnings(), pytest.raises(PathError, match="serial number"):
+        warnings.simplefilter(action)
+        load_certificate(DER[:at] + bytes([serial[0] | 0x80]) + DER[at + 1 :])
 
 
 def test_an_unknown_version_is_refused():

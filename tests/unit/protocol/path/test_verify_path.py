@@ -325,7 +325,13 @@ class HalfKey:
 
 def test_ed25519_is_no_ca_key():
     root = forge_ca("ed", key=ed25519.Ed25519PrivateKey.generate())
-    assert refusal(forge_identity(root), [], [root]).code is ProblemCode.SIGNER_NOT_TRUSTED
+    assert refusal(forge_identity(root), [], [root]).got == "a signature over a hash of its own (Ed25519)"
+
+
+@pytest.mark.parametrize("weak", [hashes.SHA224(), hashes.SHA3_256()], ids=lambda one: one.name)
+def test_a_signature_over_an_unusual_hash_is_refused_by_its_name(root, weak):
+    problem = refusal(forge_identity(root, algorithm=weak), [], [root])
+    assert (problem.code, problem.got) == (ProblemCode.BAD_ALG, f"a signature over {weak.name}")
 
 
 # --- purpose ---------------------------------------------------------------------------------------------------------
