@@ -242,7 +242,13 @@ class Ledger(Protocol):
         """Those of `keys` that exist."""
 
     def list_transactions(
-        self, role: Role | None = None, states: Collection[State] | None = None, limit: int = 1000
+        self,
+        role: Role | None = None,
+        states: Collection[State] | None = None,
+        limit: int = 1000,
+        *,
+        partner: OrganisationName | None = None,
+        updated_before: datetime | None = None,
     ) -> tuple[TransactionRecord, ...]:
         """Transactions in the order of creation, newest first, filtered where a filter is given."""
 

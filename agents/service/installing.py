@@ -63,8 +63,9 @@ class Installing:
 
     def work(self) -> None:
         """Take every transaction that is on its way one step further. Raises `LedgerUnavailableError`."""
-        for record in self._ledger.list_transactions(Role.REQUESTER, {State.ISSUED, State.INSTALLED}):
-            if record.key.partner == self._issuer and self._is_due(record):
+        underway = {State.ISSUED, State.INSTALLED}
+        for record in self._ledger.list_transactions(Role.REQUESTER, underway, partner=self._issuer):
+            if self._is_due(record):
                 self._advance(record)
 
     def _is_due(self, record: TransactionRecord) -> bool:

@@ -34,6 +34,9 @@ BATCH = 64
 WAITING = frozenset({State.CREATED, State.SENT, State.PENDING})
 """States in which an answer is awaited."""
 
+WATCH_SECONDS = 1.0
+"""How often requests that wait are looked at."""
+
 REPEAT_FIRST = timedelta(seconds=30)
 REPEAT_MAX = timedelta(minutes=10)
 """Time without an answer after which the same bytes are sent again; doubled from the first to the longest."""
@@ -59,6 +62,7 @@ class Requesting:
         self._clock, self._log = clock, log
         self._inbox = Inbox(us, issuer, partners, clock, log)
         self._relay = Relay(us, issuer, bus, ledger, clock, log)
+        self._next_watch = 0.0
         self._repeat: dict[TransactionKey, tuple[datetime, timedelta]] = {}
 
     def work(self, timeout: float) -> int:
@@ -74,7 +78,9 @@ class Requesting:
             unusable.extend([outcome] if outcome else [])
         self._discard(unusable)
         self._installing.work()
-        self._watch_waiting()
+        if self._clock.monotonic() >= self._next_watch:
+            self._next_watch = self._clock.monotonic() + WATCH_SECONDS
+            self._watch_waiting()
         return sent + len(deliveries)
 
     def _discard(self, unusable: list[Unusable]) -> None:
@@ -169,10 +175,8 @@ class Requesting:
     def _watch_waiting(self) -> None:
         """Give up what has expired; send again, the same bytes, what has had no answer for long."""
         now = self._clock.now()
-        waiting = self._ledger.list_transactions(Role.REQUESTER, WAITING)
+        waiting = self._ledger.list_transactions(Role.REQUESTER, WAITING, partner=self._issuer)
         for record in waiting:
-            if record.key.partner != self._issuer:
-                continue
             if record.expires_at < now:
                 self._ledger.commit([unit_for_move(record.key, record.state, Event.TIMED_OUT, now)])
                 self._log.warning("request expired", transaction=record.key.id, partner=self._issuer)

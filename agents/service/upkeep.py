@@ -16,6 +16,9 @@ from protocol.messages import EnrollmentRequest
 from protocol.names import OrganisationName
 from protocol.transaction import Event, Role, State, step
 
+LOOK_SECONDS = 0.5
+"""How soon an operator's word on a held request is acted on."""
+
 SWEEP_SECONDS = 5.0
 """A reply that waits for its confirm at two sweeps in a row is published again."""
 
@@ -42,21 +45,25 @@ class Upkeep:
         self._confirm_within = confirm_within
         self._clock, self._log = clock, log
         self._waiting: frozenset[int] = frozenset()
-        self._next_sweep = 0.0
+        self._next_sweep = self._next_look = 0.0
 
     def work(self) -> None:
-        """Do what is due. Raises `LedgerUnavailableError`."""
-        decided = [self._decide(record) for record in self._held() if record.approval is not None]
-        self._expire([record for record in self._held() if record.approval is None])
-        self._lapse()
+        """Do what is due; cheap when called often. Raises `LedgerUnavailableError`."""
+        now = self._clock.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            self._look()
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_SECONDS
+            self._sweep()
+            self._lapse()
+
+    def _look(self) -> None:
+        held = self._ledger.list_transactions(Role.ISSUER, {State.PENDING})
+        decided = [self._decide(record) for record in held if record.approval is not None]
+        self._expire([record for record in held if record.approval is None])
         if any(decided):
             self._relay.flush()
-        if self._clock.monotonic() >= self._next_sweep:
-            self._sweep()
-            self._next_sweep = self._clock.monotonic() + SWEEP_SECONDS
-
-    def _held(self) -> tuple[TransactionRecord, ...]:
-        return self._ledger.list_transactions(Role.ISSUER, {State.PENDING})
 
     def _decide(self, record: TransactionRecord) -> bool:
         """Answer a held request as the operator said. The policy is asked again: it may have changed meanwhile."""
@@ -99,8 +106,9 @@ class Upkeep:
 
     def _lapse(self) -> None:
         now = self._clock.now()
-        for record in self._ledger.list_transactions(Role.ISSUER, {State.ISSUED}):
-            if record.serial and record.updated_at + self._confirm_within < now:
+        late = now - self._confirm_within
+        for record in self._ledger.list_transactions(Role.ISSUER, {State.ISSUED}, updated_before=late):
+            if record.serial:
                 self._ledger.commit([unit_for_lapse(record.key, record.serial, self._us, now)])
                 self._log.warning("certificate lapsed", transaction=record.key.id, partner=record.key.partner)
 
