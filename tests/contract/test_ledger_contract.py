@@ -149,6 +149,7 @@ def test_many_transactions_are_found_at_once(ledger):
     keys = [key(n) for n in range(1300)]
     ledger.commit([unit(opened(0, key=one)) for one in keys])
     assert set(ledger.transactions([*keys, key(5000)])) == set(keys)
+    assert ledger.transactions([key(7, partner=OTHER), key(7, role=Role.REQUESTER)]) == {}
     assert ledger.transactions([]) == {}
 
 
@@ -329,6 +330,16 @@ def test_a_published_message_leaves_the_outbox_and_stays_in_the_ledger(ledger):
     assert ledger.message(key(1), REPLY).body == b"1"
 
 
+def test_a_message_is_marked_by_name_and_one_that_was_stored_meanwhile_is_not(ledger):
+    commit(ledger, stored(1, b"pending"), stored(2, b"other"), stored(1, b"in", outgoing=False))
+    commit(ledger, stored(1, b"issued"))
+    assert commit(ledger, fx.MarkSent(((key(1), REPLY), (key(2), REQUEST), (key(3), REPLY)), NOW))
+    assert bodies(ledger.outbox(US, limit=10)) == [b"other", b"issued"]
+    assert commit(ledger, fx.MarkSent(((key(1), REPLY), (key(2), REPLY)), NOW), fx.MarkSent((), NOW))
+    assert ledger.outbox(US, limit=10) == ()
+    assert commit(ledger, fx.MarkSent(((key(1), REPLY),), NOW))
+
+
 def test_a_message_can_be_published_again(ledger):
     commit(ledger, stored(1, b"old"), stored(1, b"new"), stored(1, b"in", outgoing=False), stored(2, b"other"))
     sequences = tuple(record.sequence for record in ledger.outbox(US, limit=10))
@@ -345,7 +356,16 @@ def test_the_latest_session_with_a_partner_is_kept(ledger):
     assert ledger.last_session(PARTNER) is None
     assert commit(ledger, fx.RecordSession(PARTNER, LATER, '{"certificate": "b"}', None))
     assert commit(ledger, fx.RecordSession(PARTNER, NOW, "{}", "{}"), fx.RecordSession(OTHER, NOW, "{}", "{}"))
-    assert ledger.last_session(PARTNER) == SessionRecord(PARTNER, LATER, '{"certificate": "b"}', None)
+    assert ledger.last_session(PARTNER) == SessionRecord(PARTNER, LATER, '{"certificate": "b"}', "{}")
+    assert ledger.last_session(OTHER) == SessionRecord(OTHER, NOW, "{}", "{}")
+
+
+def test_what_a_session_does_not_say_stays_as_it_was_said(ledger):
+    commit(ledger, fx.RecordSession(PARTNER, NOW, None, "they saw"))
+    commit(ledger, fx.RecordSession(PARTNER, LATER, "we saw", None))
+    assert ledger.last_session(PARTNER) == SessionRecord(PARTNER, LATER, "we saw", "they saw")
+    commit(ledger, fx.RecordSession(PARTNER, LATER, None, "they see"))
+    assert ledger.last_session(PARTNER) == SessionRecord(PARTNER, LATER, "we saw", "they see")
 
 
 def test_unusable_messages_are_kept_up_to_a_bound(ledger):

@@ -44,6 +44,9 @@ class Backend:
             cursor.execute(self.take_turn)
             yield cursor
             connection.commit()
+        except self.engine.dialect.loaded_dbapi.Error as error:
+            connection.invalidate(error)  # closed, which rolls back: it may be broken
+            raise
         finally:
             connection.close()  # back to the pool, which rolls back what is not committed
 

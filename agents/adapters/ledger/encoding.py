@@ -187,6 +187,13 @@ def _mark_published(effects: Sequence[fx.MarkPublished], _: Sequences) -> Writes
     return (Write(st.mark_published, rows),)
 
 
+def _mark_sent(effects: Sequence[fx.MarkSent], _: Sequences) -> Writes:
+    rows: list[Row] = [
+        _key(key) | {"key_type": kind, "at": micros(effect.at)} for effect in effects for key, kind in effect.messages
+    ]
+    return (Write(st.mark_sent, rows),)
+
+
 def _mark_unpublished(effects: Sequence[fx.MarkUnpublished], _: Sequences) -> Writes:
     rows: list[Row] = [_key(effect.key) | {"key_type": effect.type} for effect in effects]
     return (Write(st.mark_unpublished, rows),)
@@ -242,6 +249,7 @@ WRITES: Mapping[type[fx.Effect], Callable[[Sequence[Any], Sequences], Writes]] =
         fx.ConsumeInvitation: _consume_invitation,
         fx.StoreMessage: _store_message,
         fx.MarkPublished: _mark_published,
+        fx.MarkSent: _mark_sent,
         fx.MarkUnpublished: _mark_unpublished,
         fx.RecordApproval: _record_approval,
         fx.RecordSession: _record_session,

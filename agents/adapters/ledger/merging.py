@@ -25,9 +25,10 @@ SUBJECT: Mapping[type[fx.Effect], Callable[[Any], Hashable]] = MappingProxyType(
         fx.PinAnchor: lambda effect: ("partner", effect.partner),
         fx.RecordInvitation: lambda effect: ("invitation", effect.id),
         fx.ConsumeInvitation: lambda effect: ("invitation", effect.id),
-        # What is marked is named by sequence or by transaction, so these three keep their order altogether.
+        # What is marked is named by sequence or by transaction, so these four keep their order altogether.
         fx.StoreMessage: lambda _: "messages",
         fx.MarkPublished: lambda _: "messages",
+        fx.MarkSent: lambda _: "messages",
         fx.MarkUnpublished: lambda _: "messages",
         fx.RecordSession: lambda _: "sessions",
         fx.Quarantine: lambda _: "quarantine",

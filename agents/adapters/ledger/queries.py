@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Select, func, select
 
 from agents.adapters.ledger import records
 from agents.adapters.ledger import schema as s
@@ -64,16 +65,23 @@ class Queries:
 
     def transactions(self, keys: Collection[TransactionKey]) -> dict[TransactionKey, TransactionRecord]:
         """Those of `keys` that exist."""
-        t = s.transactions.c
-        columns = tuple_(t.id, t.partner, t.role)
-        parts = _parts([(str(key.id), str(key.partner), str(key.role)) for key in keys])
+        # By id alone, which is all but unique: for a list of row values SQLite would read the whole table.
+        column = s.transactions.c.id
+        parts = _parts([key.id for key in keys])
         found = (
-            self._all(select(s.transactions).where(columns.in_(part)), records.transaction_record) for part in parts
+            self._all(select(s.transactions).where(column.in_(part)), records.transaction_record) for part in parts
         )
-        return {record.key: record for part in found for record in part}
+        wanted = frozenset(keys)
+        return {record.key: record for part in found for record in part if record.key in wanted}
 
     def list_transactions(
-        self, role: Role | None = None, states: Collection[State] | None = None, limit: int = 1000
+        self,
+        role: Role | None = None,
+        states: Collection[State] | None = None,
+        limit: int = 1000,
+        *,
+        partner: OrganisationName | None = None,
+        updated_before: datetime | None = None,
     ) -> tuple[TransactionRecord, ...]:
         """Transactions in the order of creation, newest first, filtered where a filter is given."""
         query = _NEWEST_TRANSACTIONS.limit(limit)
@@ -81,6 +89,10 @@ class Queries:
             query = query.where(s.transactions.c.role == str(role))
         if states is not None:
             query = query.where(s.transactions.c.state.in_([str(state) for state in states]))
+        if partner is not None:
+            query = query.where(s.transactions.c.partner == str(partner))
+        if updated_before is not None:
+            query = query.where(s.transactions.c.updated_at < updated_before)
         return self._all(query, records.transaction_record)
 
     def find_transactions(self, id: TransactionId) -> tuple[TransactionRecord, ...]:
@@ -155,8 +167,8 @@ class Queries:
             ) from error
 
 
-def _parts(values: Collection[Any]) -> Iterator[Sequence[Any]]:
-    """`values` without repetition, at most `IN_MAX` at a time; names as plain text."""
+def _parts(values: Collection[str]) -> Iterator[Sequence[str]]:
+    """`values` as plain text without repetition, at most `IN_MAX` at a time."""
     rest = iter(dict.fromkeys(values))
     while part := list(islice(rest, IN_MAX)):
-        yield [str(value) if isinstance(value, str) else value for value in part]
+        yield [str(value) for value in part]

@@ -144,7 +144,7 @@ sessions = _table(
     "sessions",
     Column("partner", Words, primary_key=True),
     Column("at", Moment, nullable=False),
-    Column("we_saw", Words, nullable=False),
+    Column("we_saw", Words),
     Column("partner_saw", Words),
 )
 

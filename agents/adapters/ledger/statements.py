@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ClauseElement, Table, bindparam, delete, exists, func, literal_column, null, select, update
+from sqlalchemy import (
+    ClauseElement,
+    Table,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    literal_column,
+    null,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.sqlite import Insert as Insertion
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -164,26 +177,35 @@ def mark_published(_: Insert) -> ClauseElement:
     )
 
 
+def mark_sent(_: Insert) -> ClauseElement:
+    """Mark the oldest message of one type that waits: a later one may not have left yet."""
+    p, waiting = s.publications.c, s.publications.alias()
+    oldest = (
+        select(func.min(waiting.c.sequence))
+        .join(s.messages, s.messages.c.sequence == waiting.c.sequence)
+        .where(*_is_message(), waiting.c.published_at.is_(None))
+    )
+    return update(s.publications).where(p.sequence == oldest.scalar_subquery()).values(published_at=bindparam("at"))
+
+
 def mark_unpublished(_: Insert) -> ClauseElement:
     """Put the latest outgoing message of one type back into the outbox."""
-    m = s.messages.c
-    latest = select(func.max(m.sequence)).where(
-        m.transaction_id == bindparam("key_id"),
-        m.partner == bindparam("key_partner"),
-        m.role == bindparam("key_role"),
-        m.type == bindparam("key_type"),
-        m.outgoing == literal_column("true"),
-    )
+    latest = select(func.max(s.messages.c.sequence)).where(*_is_message(), s.messages.c.outgoing == true())
     return (
         update(s.publications).where(s.publications.c.sequence == latest.scalar_subquery()).values(published_at=null())
     )
 
 
 def record_session(insert: Insert) -> ClauseElement:
-    """Only the latest session of a partner is kept."""
+    """Only the latest session of a partner is kept; what it does not say stays as it was said before."""
     new = _plain(insert, s.sessions)
-    changes = {name: new.excluded[name] for name in ("at", "we_saw", "partner_saw")}
-    return new.on_conflict_do_update(index_elements=["partner"], set_=changes, where=s.sessions.c.at <= new.excluded.at)
+    old, said = s.sessions.c, new.excluded
+    newer = said.at >= old.at
+    changes: dict[str, Any] = {"at": case((newer, said.at), else_=old.at)}
+    for name in ("we_saw", "partner_saw"):
+        first, second = func.coalesce(said[name], old[name]), func.coalesce(old[name], said[name])
+        changes[name] = case((newer, first), else_=second)
+    return new.on_conflict_do_update(index_elements=["partner"], set_=changes)
 
 
 def prune_quarantine(_: Insert) -> ClauseElement:
@@ -196,6 +218,16 @@ def prune_quarantine(_: Insert) -> ClauseElement:
 def _plain(insert: Insert, table: Table, without: set[str] | frozenset[str] = frozenset()) -> Insertion:
     """Insert a row of all columns but some. Inline: nothing is asked back from the database."""
     return insert(table).values({c.name: bindparam(c.name) for c in table.c if c.name not in without}).inline()
+
+
+def _is_message() -> tuple[ColumnElement[bool], ...]:
+    m = s.messages.c
+    return (
+        m.transaction_id == bindparam("key_id"),
+        m.partner == bindparam("key_partner"),
+        m.role == bindparam("key_role"),
+        m.type == bindparam("key_type"),
+    )
 
 
 def _is_transaction(columns: Any) -> tuple[ColumnElement[bool], ...]:

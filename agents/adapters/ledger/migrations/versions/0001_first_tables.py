@@ -134,7 +134,7 @@ def _records_for_people() -> None:
         "sessions",
         Column("partner", Words, primary_key=True),
         Column("at", Moment, nullable=False),
-        Column("we_saw", Words, nullable=False),
+        Column("we_saw", Words),
         Column("partner_saw", Words),
         sqlite_strict=True,
     )

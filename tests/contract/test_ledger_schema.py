@@ -1,0 +1,72 @@
+"""The migrations make exactly the tables that the program is written for, on both databases."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from alembic.script import ScriptDirectory
+from kit.ledger_units import PARTNER, REPLY, US, invitation_id, key, serial, transaction_id
+from sqlalchemy import create_engine, event, inspect
+
+from agents.adapters.ledger import open_ledger
+from agents.adapters.ledger.schema import REVISION, metadata
+from agents.adapters.ledger.sqlite import sqlite_backend
+from agents.adapters.ledger.upgrading import migrations
+from protocol.names import Fingerprint
+from protocol.transaction import Role, State
+
+
+def test_the_program_knows_the_newest_migration():
+    assert ScriptDirectory.from_config(migrations()).get_heads() == [REVISION]
+
+
+def sqlite_definitions(path):
+    """Every CREATE statement but Alembic's own, with the white space evened out."""
+    rows = sqlite3.connect(path).execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {name: " ".join(sql.split()) for name, sql in rows if name != "alembic_version"}
+
+
+def test_migrated_tables_are_those_of_the_program_in_sqlite(sqlite_url, tmp_path):
+    fresh = tmp_path / "fresh.sqlite"
+    metadata.create_all(sqlite_backend(fresh, create=True).engine)
+    assert sqlite_definitions(sqlite_url.removeprefix("sqlite:///")) == sqlite_definitions(fresh)
+
+
+def test_migrated_tables_are_those_of_the_program_in_postgresql(postgres, postgres_url):
+    fresh = create_engine(postgres.create_database("fresh"))
+    metadata.create_all(fresh)
+    migrated = create_engine(postgres_url)
+    for table in metadata.tables:
+        assert described(migrated, table) == described(fresh, table)
+    fresh.dispose()
+    migrated.dispose()
+
+
+def described(engine, table):
+    seen = inspect(engine)
+    columns = [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in seen.get_columns(table)]
+    return columns, seen.get_indexes(table), seen.get_pk_constraint(table), seen.get_foreign_keys(table)
+
+
+def test_every_question_but_those_for_everything_is_answered_from_an_index(sqlite_url):
+    ledger, asked = open_ledger(sqlite_url), []
+    event.listen(ledger._backend.engine, "before_cursor_execute", lambda *seen: asked.append((seen[2], seen[3])))
+    ledger.partner(PARTNER)
+    ledger.invitations([invitation_id(1), invitation_id(2)])
+    ledger.transactions([key(1), key(2)])
+    ledger.list_transactions()
+    ledger.list_transactions(Role.ISSUER, [State.PENDING])
+    ledger.find_transactions(transaction_id(1))
+    ledger.message(key(1), REPLY)
+    ledger.outbox(US, limit=10, after=5)
+    ledger.certificate(US, serial(1))
+    ledger.certificates(PARTNER)
+    ledger.key_holders([Fingerprint.of(b"key")])
+    ledger.last_session(PARTNER)
+    ledger.close()
+    link = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+    assert len(asked) == 12
+    for question, values in asked:
+        steps = [row[3] for row in link.execute(f"EXPLAIN QUERY PLAN {question}", values)]
+        slow = [step for step in steps if step.startswith("SCAN") and " USING INDEX" not in step]
+        assert not [step for step in slow if "CONSTANT ROW" not in step], (question, steps)
