@@ -151,6 +151,7 @@ def visitor(world: World, holder: Holder | None) -> ssl.SSLContext:
 def visit(endpoint: Endpoint, context: ssl.SSLContext, said: bytes = b"", name: str | None = HOST) -> bytes:
     """Everything that the listener says to a client that says `said` and then waits."""
     sock = socket.create_connection(("127.0.0.1", endpoint.port), timeout=10)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with context.wrap_socket(sock, server_hostname=name) as tls:
         tls.sendall(said)
         return b"".join(iter(lambda: tls.recv(4096), b""))

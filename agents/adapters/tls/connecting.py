@@ -50,6 +50,7 @@ def _connect(family: int, address: tuple[object, ...], timeout: float) -> socket
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.settimeout(timeout)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or our statement waits 40 ms for the last ACK
         sock.connect(address)
     except OSError:
         sock.close()
