@@ -35,5 +35,5 @@ def require_current(backend: Backend) -> None:
         fix = "`agent init` makes one; or restore a backup."
         raise StateError(f"There is no ledger in {backend.place}: it has no tables. {fix}")
     if found != REVISION:
-        fix = "Make a backup, then start `agent run`, which upgrades it."
+        fix = "Make a backup, then upgrade it as the release notes of this version say."
         raise StateError(f"The ledger at {backend.place} has schema {found}; wanted {REVISION}. {fix}")
