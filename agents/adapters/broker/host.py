@@ -54,6 +54,12 @@ def free_ports(count: int) -> tuple[int, ...]:
     )
 
 
+def require_free(port: int) -> None:
+    """Raises `ConfigurationError` if somebody listens on `port`: a greeting there would be another broker's."""
+    if not _is_free(port):
+        raise ConfigurationError(f"port {port} on {HOST} is in use: choose another one, or end what listens there")
+
+
 def answers_amqp(port: int) -> bool:
     """Whether a broker on this machine greets as AMQP 0-9-1 demands (section 2.2.4): Connection.Start, channel zero."""
     try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from agents.adapters.broker.directory import NodeDirectory, Ports
-from agents.adapters.broker.host import HOST, Child, answers_amqp, free_ports
+from agents.adapters.broker.host import HOST, Child, answers_amqp, free_ports, require_free
 from agents.errors import UnreachableError
 
 START_SECONDS = 120.0
@@ -73,6 +73,7 @@ class PrivateBroker:
         try:
             self._lock = self._lock or self._directory.lock()
             self._directory.write(self._definitions)
+            require_free(self.port)
             epmd = [str(self._installation.epmd), "-port", str(self._directory.ports.epmd), "-address", HOST]
             self._port_mapper = self._port_mapper or self._run(*epmd)
             self._node = self._run(str(self._installation.folder / "rabbitmq-server"), holding=[self._lock])
