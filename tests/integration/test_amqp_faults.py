@@ -14,7 +14,7 @@ from kit.bus import QUICK, bodies, collect, connect, requests
 from kit.proxy import Proxy
 from pika import SelectConnection, spec
 
-from agents.adapters.amqp import PasswordFile, publisher
+from agents.adapters.amqp import PasswordFile, consumer, publisher
 from agents.adapters.amqp.connection import GuardedConnection
 from agents.ports import PublishOutcome
 from protocol import topology
@@ -131,6 +131,36 @@ def test_poison_that_breaks_the_link_each_time_takes_no_other_message_with_it(
     assert "broke" in issuer.health().last_error
 
 
+def test_after_trouble_messages_come_one_by_one_until_it_is_calm(realm, open_bus, proxy, eventually):
+    issuer, requester = open_bus(realm.issuer, proxy.port), open_bus(realm.requester)
+    since = issuer.health().since
+    proxy.cut()
+    eventually(lambda: issuer.health().since != since and issuer.health().connected)
+    texts = [b"%03d" % number for number in range(300)]
+    assert set(requester.publish(requests(realm, texts)).outcomes()) == {CONFIRMED}
+    sizes, received = [], []
+    while len(received) < 300:
+        batch = issuer.receive(64, 20)
+        assert batch, "no message for 20 s"
+        assert not any(delivery.redelivered for delivery in batch)
+        sizes.append(len(batch))
+        received += bodies(batch)
+        issuer.acknowledge(batch)
+    assert received == texts
+    assert sizes[: consumer.CALM_AFTER] == [1] * consumer.CALM_AFTER
+    assert max(sizes) > 1
+
+
+def test_a_message_larger_than_agreed_is_dead_lettered_before_anyone_sees_it(
+    breakable_broker, realm, open_bus, eventually, monkeypatch
+):
+    monkeypatch.setattr(consumer, "MESSAGE_BYTES_MAX", 10)
+    issuer, requester = open_bus(realm.issuer), open_bus(realm.requester)
+    requester.publish(requests(realm, [b"x" * 11, b"x" * 10])).outcomes()
+    assert bodies(collect(issuer, 1)) == [b"x" * 10]
+    eventually(lambda: depth(breakable_broker, realm, dead(realm)) == 1)
+
+
 class Traffic:
     """A requester that publishes and an issuer that consumes, without pause, each on a thread."""
 
@@ -222,6 +252,16 @@ def test_a_memory_alarm_blocks_publishing_only(breakable_broker, realm, open_bus
     assert waiting.outcomes() + more.outcomes() == (CONFIRMED, CONFIRMED)
     assert requester.health().blocked is None
     assert bodies(collect(issuer, 2)) == [b"during 1", b"during 2"]
+
+
+def test_a_broker_that_blocks_for_too_long_is_connected_to_anew(breakable_broker, realm, open_bus, eventually):
+    requester = open_bus(realm.requester, timing=replace(QUICK, confirm=1.0, blocked=1.0))
+    with breakable_broker.memory_alarm():
+        assert requester.publish(requests(realm, [b"a"])).outcomes() == (UNKNOWN,)
+        eventually(lambda: requester.health().last_error)
+        assert "lacks memory or disk" in requester.health().last_error
+    assert requester.wait_connected(20)
+    assert requester.publish(requests(realm, [b"b"])).outcomes() == (CONFIRMED,)
 
 
 def test_messages_wait_for_the_broker_until_their_deadline(breakable_broker, realm, open_bus, proxy):

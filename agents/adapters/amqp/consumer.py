@@ -1,7 +1,7 @@
 """The consuming link: deliveries in, settlements out.
 
-A delivery belongs to one life of the channel, its generation. When that ends the broker takes back what is not settled
-and delivers it again; settling the old delivery has no effect.
+When a channel ends, the broker takes back what is not settled and delivers it again. Settling the old delivery then has
+no effect: each carries a tag of its own, and only the latest of a message counts.
 """
 
 from __future__ import annotations
@@ -26,8 +26,14 @@ PREFETCH = 256
 CALM_AFTER = 64
 """Messages settled one at a time, after trouble, before the prefetch is wide again."""
 
-_Token = tuple[int, int]
-"""Generation and delivery tag."""
+
+class _Tag:
+    """The token of one delivery: equal to itself only, while the broker's numbers begin anew with each channel."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 class Consumer(Link):
@@ -43,7 +49,6 @@ class Consumer(Link):
         super().__init__(setting, "consume")
         self._queue = queue
         self._wide_prefetch = prefetch
-        self._generation = 0
         self._inbox: deque[Delivery] = deque()
         self._unsettled: dict[int, Delivery] = {}
         self._cautious_for = 0
@@ -57,7 +62,7 @@ class Consumer(Link):
         """What has arrived, at most `limit`; waits up to `timeout` seconds for the first."""
         with self._changed:
             self._changed.wait_for(lambda: self._may_receive() or self._closing.is_set(), timeout)
-            if not self._may_receive():
+            if self._closing.is_set() or not self._may_receive():
                 return ()
             return tuple(self._inbox.popleft() for _ in range(min(limit, len(self._inbox))))
 
@@ -89,10 +94,10 @@ class Consumer(Link):
         with self._changed:
             self._suspended_until = self._clock.monotonic() + seconds
             if self._cautious_for:
-                self._inbox = deque(replace(delivery, redelivered=True) for delivery in self._unsettled.values())
+                self._deliver_again()
                 self.post(partial(self._later, seconds, self._wake))
             else:
-                self.post(partial(self._give_back, self._channel))
+                self.post(partial(_close, self._channel))
                 self._forget_deliveries()
             self._cautious_for = CALM_AFTER
         self._log.warning("consuming suspended", seconds=seconds)
@@ -101,17 +106,25 @@ class Consumer(Link):
         return bool(self._inbox) and self._clock.monotonic() >= self._suspended_until
 
     def _settle(self, delivery: Delivery) -> int | None:
-        """The tag to settle, once."""
-        generation, tag = cast("_Token", delivery.token)
-        if generation == self._generation and self._unsettled.pop(tag, None) is not None:
-            return tag
-        return None
+        """The number to settle, once."""
+        tag = cast("_Tag", delivery.token)
+        held = self._unsettled.get(tag.number)
+        if held is None or held.token is not tag:
+            return None
+        del self._unsettled[tag.number]
+        return tag.number
 
     def _forget_deliveries(self) -> None:
-        """The broker takes back what is not settled; tags begin anew."""
-        self._generation += 1
+        """The broker takes back what is not settled."""
+        self._channel = None
         self._inbox.clear()
         self._unsettled.clear()
+
+    def _deliver_again(self) -> None:
+        """As the broker would; what was handed out is stale."""
+        for number, delivery in self._unsettled.items():
+            self._unsettled[number] = replace(delivery, redelivered=True, token=_Tag(number))
+        self._inbox = deque(self._unsettled.values())
 
     def _grow_calm(self, settled: int) -> None:
         """Count towards the wide prefetch.
@@ -149,29 +162,24 @@ class Consumer(Link):
 
     def _consume(self, channel: Channel) -> None:
         """Prefetch counts from the next consumer on, and quorum queues know no other kind of it."""
-        generation = self._generation
-        channel.basic_qos(prefetch_count=1 if self._cautious_for else self._wide_prefetch)
-        on_message = partial(self._on_message, generation)
-        self._consumer_tag = channel.basic_consume(self._queue, on_message, callback=lambda _: self._ready())
+        if channel.is_open:
+            channel.basic_qos(prefetch_count=1 if self._cautious_for else self._wide_prefetch)
+            self._consumer_tag = channel.basic_consume(self._queue, self._on_message, callback=lambda _: self._ready())
 
     def _widen(self, channel: Channel) -> None:
         if channel.is_open:
             channel.basic_cancel(self._consumer_tag, callback=lambda _: self._consume(channel))
 
-    def _give_back(self, channel: Channel | None) -> None:
-        if channel is not None and channel.is_open:
-            channel.close()
-
-    def _on_message(self, generation: int, channel: Channel, method: Any, _: object, body: bytes) -> None:
-        tag = method.delivery_tag
+    def _on_message(self, channel: Channel, method: Any, _: object, body: bytes) -> None:
+        number = method.delivery_tag
         if len(body) > MESSAGE_BYTES_MAX:
             self._log.warning("message too large, dead-lettered", size=len(body), largest=MESSAGE_BYTES_MAX)
-            channel.basic_reject(tag, requeue=False)
+            channel.basic_reject(number, requeue=False)
             return
-        delivery = Delivery(body, method.redelivered, (generation, tag))
+        delivery = Delivery(body, method.redelivered, _Tag(number))
         with self._changed:
-            if generation == self._generation:
-                self._unsettled[tag] = delivery
+            if channel is self._channel:
+                self._unsettled[number] = delivery
                 self._inbox.append(delivery)
                 self._changed.notify_all()
 
@@ -186,7 +194,6 @@ class Consumer(Link):
 
     def _on_lost(self) -> None:
         with self._changed:
-            self._channel = None
             self._forget_deliveries()
             if self._up_since is not None:
                 self._cautious_for = CALM_AFTER
@@ -208,3 +215,8 @@ def _acknowledge(channel: Channel, below: int | None, above: Sequence[int]) -> N
 def _reject(channel: Channel, tag: int) -> None:
     if channel.is_open:
         channel.basic_reject(tag, requeue=False)
+
+
+def _close(channel: Channel | None) -> None:
+    if channel is not None and channel.is_open:
+        channel.close()

@@ -5,6 +5,7 @@ Texts of the broker are quoted escaped and cut: it is a stranger.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -94,7 +95,13 @@ def _tls_text(error: BaseException, access: BrokerAccess) -> str:
     if access.authority is None:
         return f"What listens at {access.url} does not speak AMQP 0-9-1. Check the port; for TLS write amqps://."
     fix = "Check that the port speaks TLS, and that our client certificate is in force and from a CA the broker trusts"
-    return f"The broker at {access.url} ended the TLS connection before the login: {_quote(error)}. {fix}."
+    return f"The broker at {access.url} ended the TLS connection before the login: {_quote(_alert(error))}. {fix}."
+
+
+def _alert(error: BaseException) -> object:
+    """OpenSSL's name of the reason, dug out of what pika wraps around it."""
+    found = re.search(r"\[SSL: (\w+)\]", str(error))
+    return found.group(1) if found else error
 
 
 def _reply(error: BaseException, access: BrokerAccess) -> Trouble | None:
@@ -107,9 +114,9 @@ def _reply(error: BaseException, access: BrokerAccess) -> Trouble | None:
             fix = f"Ask the broker's operator for the permissions of user '{access.user}'"
             return Trouble(f"{said} {fix}; `agent` writes a definitions file with the right ones.", needs_operator=True)
         case 404:
-            return Trouble(
-                f"{said} Ask the broker's operator to load the definitions file; we declare nothing ourselves."
-            )
+            return Trouble(f"{said} Ask the broker's operator to load the definitions file: agents declare nothing.")
+        case 406:
+            return Trouble(f"{said} Compare our user name and the broker's largest message with the configuration.")
     return Trouble(f"{said} It will be tried again.")
 
 

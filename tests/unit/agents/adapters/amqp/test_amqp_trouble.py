@@ -41,12 +41,19 @@ NEEDS_OPERATOR = [
     (verification_failed(), "self-signed certificate in certificate chain"),
     (connecting(ssl.SSLError(1, "wrong version number")), "wrong version number"),
     (exceptions.IncompatibleProtocolError("alert certificate required"), "client certificate is in force"),
+    (
+        exceptions.IncompatibleProtocolError(
+            "StreamLostError('[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert')"
+        ),
+        "before the login: TLSV13_ALERT_CERTIFICATE_REQUIRED.",
+    ),
     (ConfigurationError("the key is encrypted"), "the key is encrypted"),
     (FileNotFoundError(2, "No such file or directory", "/x/password"), "/x/password cannot be read"),
 ]
 
 PASSES = [
     (exceptions.ChannelClosedByBroker(404, "NOT_FOUND - no queue 'q'"), "load the definitions file"),
+    (exceptions.ChannelClosedByBroker(406, "PRECONDITION_FAILED - user_id"), "Compare our user name"),
     (exceptions.ConnectionClosedByBroker(320, "CONNECTION_FORCED - shutdown"), "320 CONNECTION_FORCED"),
     (connecting(socket.gaierror(-2, "Name or service not known")), "cannot be resolved: Name or service not known"),
     (connecting(ConnectionRefusedError(111, "refused")), "Nothing listens"),
