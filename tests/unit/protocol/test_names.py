@@ -183,3 +183,11 @@ def test_a_model_that_has_a_name_parses_it():
 def test_a_model_refuses_what_is_no_name(value):
     with pytest.raises(ValidationError):
         Holder(name=value)
+
+
+def test_a_models_schema_says_how_the_name_is_written():
+    assert Holder.model_json_schema()["properties"]["name"] == {
+        "type": "string",
+        "title": OrganisationName.kind,
+        "description": OrganisationName.wanted,
+    }
