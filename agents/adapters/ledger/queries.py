@@ -12,6 +12,7 @@ from sqlalchemy import Select, func, select
 from agents.adapters.ledger import records
 from agents.adapters.ledger import schema as s
 from agents.adapters.ledger.backend import Backend
+from agents.adapters.ledger.values import micros
 from agents.core.effects import TransactionKey
 from agents.errors import StateError
 from agents.ports import (
@@ -92,7 +93,7 @@ class Queries:
         if partner is not None:
             query = query.where(s.transactions.c.partner == str(partner))
         if updated_before is not None:
-            query = query.where(s.transactions.c.updated_at < updated_before)
+            query = query.where(s.transactions.c.updated_at < micros(updated_before))
         return self._all(query, records.transaction_record)
 
     def find_transactions(self, id: TransactionId) -> tuple[TransactionRecord, ...]:
