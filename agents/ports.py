@@ -357,6 +357,16 @@ class ChannelListener(Protocol):
         """Stop listening; open exchanges get `grace` seconds."""
 
 
+class Crew(Protocol):
+    """Issuer processes beside the daemon's own."""
+
+    def tend(self) -> int:
+        """Start whoever is missing. Returns how many run. Raises `OSError`."""
+
+    def stop(self, grace: float) -> None:
+        """End them all within `grace` seconds each, or kill them."""
+
+
 # --- what people read ------------------------------------------------------------------------------------------------
 
 

@@ -146,13 +146,13 @@ class Agent:
         queue = request_queue(self.name) if role is Role.ISSUER else reply_queue(self.name)
         return AmqpBus(self.access(issuer), self.name, queue, self.clock, self.log)  # type: ignore[arg-type]
 
-    def link(self, role: Role, issuer: OrganisationName) -> Link:
-        """A link with the thread that works on it, not yet started."""
+    def link(self, role: Role, issuer: OrganisationName, *, upkeep: bool = True) -> Link:
+        """A link with the thread that works on it, not yet started. Only one issuer process does the upkeep."""
         from agents.service.daemon import Link
         from agents.service.supervision import Worker
 
         bus = self.bus(role, issuer)
-        work = self._issuing(bus) if role is Role.ISSUER else self.requesting(issuer, bus).work
+        work = self._issuing(bus, upkeep=upkeep) if role is Role.ISSUER else self.requesting(issuer, bus).work
         return Link(bus, Worker(f"{role.value} {issuer}", work, bus, self.log))
 
     def requesting(self, issuer: OrganisationName, bus: AmqpBus) -> Requesting:
@@ -167,7 +167,7 @@ class Agent:
         partners = Partners(self.ledger, self.clock)
         return Requesting(self.name, issuer, bus, self.ledger, self.sealer, partners, installing, self.clock, self.log)
 
-    def _issuing(self, bus: AmqpBus) -> Any:
+    def _issuing(self, bus: AmqpBus, *, upkeep: bool) -> Any:
         from agents.service.inbox import Inbox
         from agents.service.issuing import Issuing
         from agents.service.partners import Partners
@@ -180,13 +180,13 @@ class Agent:
         relay = Relay(self.name, self.name, bus, self.ledger, self.clock, self.log)
         issuing = Issuing(self.name, bus, self.ledger, answering, self.sealer, partners, inbox, self.clock, self.log)
         within = self.config.issuing.confirm_within
-        upkeep = Upkeep(self.name, self.ledger, answering, inbox, relay, within, self.clock, self.log)
+        by_the_clock = Upkeep(self.name, self.ledger, answering, inbox, relay, within, self.clock, self.log)
 
         def work(timeout: float) -> None:
             issuing.work(timeout)
-            upkeep.work()
+            by_the_clock.work()
 
-        return work
+        return work if upkeep else issuing.work
 
     def _answering(self, partners: Any) -> Answering:
         from agents.service.answering import Answering
@@ -256,12 +256,15 @@ class Agent:
 
     def daemon(self) -> Daemon:
         """The whole agent at work. The caller holds the lock of the home."""
+        from agents.adapters.crew import IssuingCrew
         from agents.service.daemon import Daemon
 
         def report(health: dict[str, Any]) -> None:
             write_health(self.home, health)
 
-        return Daemon(self.name, self.ledger, self.link, self.listener(), report, self.clock, self.log)
+        more = self.config.issuing.processes - 1
+        crew = IssuingCrew(self.home, more, self.log) if more else None
+        return Daemon(self.name, self.ledger, self.link, self.listener(), crew, report, self.clock, self.log)
 
 
 def _facts(record: CertificateRecord) -> IssuedFacts:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agents.cli.options import DEFAULT_HOME, AsJson, Home
+
+if TYPE_CHECKING:
+    from agents.bootstrap.agent import Agent
+
+PARENT_SECONDS = 0.5
+"""How soon an issuing process notices that its daemon is gone."""
 
 
 def run(
     *,
     log: Annotated[str, typer.Option(help="Form of the log: auto, json or text.")] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Log more.")] = False,
+    issue_only: Annotated[bool, typer.Option("--issue-only", hidden=True)] = False,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -28,9 +36,28 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     agent = Agent(home, log_form="json" if as_json else log, debug=debug)
+    if issue_only:
+        _issue(agent, stop)
+        return
     agent.lock.acquire()
     try:
         agent.daemon().run(stop)
     finally:
         agent.ledger.close()
         agent.lock.release()
+
+
+def _issue(agent: Agent, stop: threading.Event) -> None:
+    """Issue beside the daemon that started this process, for as long as that lives."""
+    from agents.service.daemon import CLOSE_SECONDS, FINISH_SECONDS
+    from protocol.transaction import Role
+
+    daemon = os.getppid()
+    link = agent.link(Role.ISSUER, agent.name, upkeep=False)
+    link.worker.start()
+    while os.getppid() == daemon and not stop.wait(PARENT_SECONDS):
+        pass
+    link.worker.stop()
+    link.worker.join(FINISH_SECONDS)
+    link.bus.close(CLOSE_SECONDS)
+    agent.ledger.close()

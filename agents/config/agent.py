@@ -108,9 +108,11 @@ class Authority(_Section):
 
 
 class Issuing(_Section):
-    """How we issue. Certificates that nobody confirms within `confirm_within` are withdrawn."""
+    """How we issue. Certificates that nobody confirms within `confirm_within` are withdrawn. `processes` is how many
+    work on the queue at once; more than there are processors is of no use."""
 
     confirm_within: Annotated[timedelta, BeforeValidator(read_duration)] = timedelta(hours=1)
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
 
 
 class Ledger(_Section):

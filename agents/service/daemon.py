@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agents.errors import AgentError
-from agents.ports import Bus, ChannelListener, Clock, Ledger, Log
+from agents.ports import Bus, ChannelListener, Clock, Crew, Ledger, Log
 from agents.service.supervision import Worker
 from protocol.messages import Endpoint
 from protocol.names import OrganisationName
@@ -51,12 +51,14 @@ class Daemon:
         ledger: Ledger,
         open_link: OpenLink,
         listener: ChannelListener | None,
+        crew: Crew | None,
         report: Report,
         clock: Clock,
         log: Log,
     ) -> None:
         self._us, self._ledger, self._open_link = us, ledger, open_link
-        self._listener, self._report, self._clock, self._log = listener, report, clock, log
+        self._listener, self._crew = listener, crew
+        self._report, self._clock, self._log = report, clock, log
         self._links: dict[LinkKey, Link] = {}
         self._faults: dict[LinkKey, str] = {}
         self._listening: Endpoint | None = None
@@ -85,6 +87,14 @@ class Daemon:
             return
         for key in wanted - self._links.keys():
             self._open(key)
+        if self._crew and (Role.ISSUER, self._us) in self._links:
+            self._tend(self._crew)
+
+    def _tend(self, crew: Crew) -> None:
+        try:
+            crew.tend()
+        except OSError as error:
+            self._log.error("no more issuing processes", why=str(error), fix="check the limits of this user")
 
     def _wanted(self) -> set[LinkKey]:
         partners = self._ledger.partners()
@@ -130,6 +140,8 @@ class Daemon:
         self._log.info("stopping")
         for link in self._links.values():
             link.worker.stop()
+        if self._crew:
+            self._crew.stop(FINISH_SECONDS)
         for link in self._links.values():
             if not link.worker.join(FINISH_SECONDS):
                 self._log.warning("a worker did not finish", worker=link.worker.name)
