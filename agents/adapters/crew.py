@@ -5,6 +5,7 @@ They work on the same queue and the same ledger, and end with the daemon, howeve
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ class IssuingCrew:
     """`count` processes that only issue. Used by one thread."""
 
     def __init__(self, home: Path, count: int, log: Log) -> None:
-        self._command = [sys.executable, "-m", "agents.cli.main", "run", "--issue-only", "--home", str(home)]
+        program = [sys.executable, "-m", "agents.cli.main", "run", "--home", str(home)]
+        self._command = [*program, "--issue-for", str(os.getpid())]
         self._count, self._log = count, log
         self._crew: list[subprocess.Popen[bytes]] = []
 

@@ -22,7 +22,7 @@ def run(
     *,
     log: Annotated[str, typer.Option(help="Form of the log: auto, json or text.")] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Log more.")] = False,
-    issue_only: Annotated[bool, typer.Option("--issue-only", hidden=True)] = False,
+    issue_for: Annotated[int, typer.Option(metavar="PID", hidden=True)] = 0,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -36,8 +36,8 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     agent = Agent(home, log_form="json" if as_json else log, debug=debug)
-    if issue_only:
-        _issue(agent, stop)
+    if issue_for:
+        _issue(agent, issue_for, stop)
         return
     agent.lock.acquire()
     try:
@@ -47,12 +47,11 @@ def run(
         agent.lock.release()
 
 
-def _issue(agent: Agent, stop: threading.Event) -> None:
-    """Issue beside the daemon that started this process, for as long as that lives."""
+def _issue(agent: Agent, daemon: int, stop: threading.Event) -> None:
+    """Issue beside the daemon with this process id, which started this process, for as long as it lives."""
     from agents.service.daemon import CLOSE_SECONDS, FINISH_SECONDS
     from protocol.transaction import Role
 
-    daemon = os.getppid()
     link = agent.link(Role.ISSUER, agent.name, upkeep=False)
     link.worker.start()
     while os.getppid() == daemon and not stop.wait(PARENT_SECONDS):
