@@ -30,7 +30,7 @@ class Timing:
     confirm: float = 10.0
     """From handing a message over until it counts as unknown."""
     heartbeat: int = 15
-    """Silence that makes either end send a heartbeat; after this and five seconds more the link is given up."""
+    """Half of it without traffic, and an end sends a beat; the link is lost after one to two times (this and five)."""
     connect: float = 10.0
     """TCP, then TLS and AMQP together, for one attempt."""
     blocked: float = 120.0

@@ -187,11 +187,11 @@ class Link(ABC):
     def _went_down(self) -> Trouble:
         trouble = describe(self._failure or ConnectionOpenAborted("closed"), self._access)
         self._connection = None
+        if not self._closing.is_set():
+            (self._log.error if trouble.needs_operator else self._log.warning)("broker link down", text=trouble.text)
+            self._health = replace(self._health, last_error=trouble.text)
         self._show(connected=False, blocked=None)
         self._on_lost()
-        if not self._closing.is_set():
-            self._health = replace(self._health, last_error=trouble.text)
-            (self._log.error if trouble.needs_operator else self._log.warning)("broker link down", text=trouble.text)
         return trouble
 
     def _on_end(self, connection: GuardedConnection, error: BaseException) -> None:
