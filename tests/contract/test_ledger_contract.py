@@ -405,6 +405,15 @@ def test_a_conflict_takes_its_own_unit_and_no_other(ledger):
     assert {record.serial for record in ledger.certificates()} == {serial(n) for n in (1, 3, 4)}
 
 
+def test_what_a_unit_wrote_before_its_conflict_is_taken_back_from_the_batch(ledger):
+    commit(ledger, opened(2))
+    batch = [unit(stored(n, b"%d" % n), certified(n), noted(), opened(n)) for n in range(1, 4)]
+    assert ledger.commit(batch) == (True, False, True)
+    assert bodies(ledger.outbox(US, limit=10)) == [b"1", b"3"]
+    assert ledger.message(key(2), REPLY) is None
+    assert ledger.certificate(US, serial(2)) is None
+
+
 def test_units_that_conflict_with_each_other_are_recorded_in_order(ledger):
     commit(ledger, invited(1))
     batch = [unit(consumed(1, by=n), opened(n)) for n in (3, 1, 2)]
