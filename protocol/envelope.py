@@ -7,31 +7,18 @@ them all. Who may send what, and whether a transaction is known, is for the call
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey
-from joserfc.jws import JWSRegistry
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from protocol import jws
 from protocol.errors import EnvelopeError, ProblemCode, problem
-from protocol.messages import CERTIFICATE_MAX, CHAIN_MAX, Message, parse_message
+from protocol.messages import Message, parse_message
 from protocol.names import Fingerprint, OrganisationName
 from protocol.path import Purpose, agent_organisation, load_certificate, verify_path
 
@@ -44,25 +31,15 @@ CLOCK_SKEW_MAX = timedelta(minutes=5)
 LIFETIME_MAX = timedelta(days=30)
 """Longest time between `issued_at` and `expires_at`."""
 
-ALGORITHMS = ("ES256", "ES384", "EdDSA")
-"""JWS algorithms (RFC 7518 section 3.1, RFC 8037) that are accepted and made; each fits one kind of key."""
-
-KNOWN_SIGNERS_MAX = 4096
+KNOWN_SIGNERS_MAX = 1024
 """Verified signers that are kept, so that a known agent costs one signature check a message."""
-
-TYPE = "apostille+json"
-
-_CURVES = {"secp256r1": "ES256", "secp384r1": "ES384"}
-_JWS = JWSRegistry(algorithms=ALGORITHMS)
-_JWS.max_header_length = 2 * CHAIN_MAX * CERTIFICATE_MAX
-_JWS.max_payload_length = ENVELOPE_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """An agent's message-signing identity: key, and chain (DER) from the leaf up to and including the root."""
 
-    key: EllipticCurvePrivateKey | Ed25519PrivateKey
+    key: jws.SigningKey
     chain: tuple[bytes, ...]
 
     def __repr__(self) -> str:
@@ -70,22 +47,14 @@ class Identity:
 
 
 class Sealer:
-    """Seals with one identity. Keeps what every message needs: the key as JOSE wants it, and the header."""
+    """Seals with one identity."""
 
     def __init__(self, identity: Identity) -> None:
-        pem = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        self._key: ECKey | OKPKey
-        if isinstance(identity.key, Ed25519PrivateKey):
-            algorithm, self._key = "EdDSA", OKPKey.import_key(pem)
-        else:
-            algorithm, self._key = _CURVES[identity.key.curve.name], ECKey.import_key(pem)
-        x5c = [base64.b64encode(der).decode() for der in identity.chain]
-        self._header: jws.HeaderDict = {"protected": {"alg": algorithm, "typ": TYPE, "x5c": x5c}}
+        self._signer = jws.Signer(identity.key, identity.chain)
 
     def seal(self, message: Message) -> bytes:
         """The envelope's exact bytes. Raises `EnvelopeError` if they would be too large to be accepted."""
-        sealed = jws.serialize_json(self._header, message.model_dump_json(), self._key, registry=_JWS)
-        data = json.dumps(sealed, separators=(",", ":")).encode()
+        data = self._signer.sign(message.model_dump_json().encode())
         _check_size(data)
         return data
 
@@ -97,9 +66,8 @@ class Unsealed:
     digest: Fingerprint
     """SHA-256 of the envelope's bytes: what a reply refers to."""
     claimed: OrganisationName
-    algorithm: str
     chain: tuple[x509.Certificate, ...]
-    jws: dict[str, Any]
+    jws: jws.Jws
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +76,7 @@ class Signer:
 
     organisation: OrganisationName
     root: bytes
-    key: ECKey | OKPKey
+    key: jws.JoseKey
     valid_from: datetime
     valid_until: datetime
 
@@ -150,18 +118,20 @@ def open_envelope(
 def unseal(data: bytes) -> Unsealed:
     """Steps 1 to 4, from the bytes alone. Raises `EnvelopeError` or `PathError`."""
     _check_size(data)
-    envelope = _object(data, "envelope", {"payload", "protected", "signature"})
-    if not all(isinstance(part, str) for part in envelope.values()):
-        _malformed("parts that are not text", "payload, protected and signature as base64url text")
-    header = _object(_decode(envelope["protected"], "protected header"), "protected header", {"alg", "typ", "x5c"})
-    algorithm = _checked_algorithm(header)
-    chain = _chain(header["x5c"])
-    return Unsealed(Fingerprint.of(data), agent_organisation(chain[0]), algorithm, chain, envelope)
+    parsed = jws.parse_jws(data)
+    claimed, chain = _claim(parsed.header)
+    return Unsealed(Fingerprint.of(data), claimed, chain, parsed)
+
+
+@lru_cache(maxsize=KNOWN_SIGNERS_MAX)
+def _claim(header: jws.Header) -> tuple[OrganisationName, tuple[x509.Certificate, ...]]:
+    chain = tuple(load_certificate(der) for der in header.x5c)
+    return agent_organisation(chain[0]), chain
 
 
 def read(unsealed: Unsealed, signer: Signer, recipient: OrganisationName, now: datetime) -> Message:
     """Steps 7 to 10. Raises `EnvelopeError` or `MessageError`."""
-    message = parse_message(_verified_payload(unsealed, signer))
+    message = parse_message(jws.verified_payload(unsealed.jws, signer.key))
     if message.sender != signer.organisation:
         allowed = f"{signer.organisation}, whose certificate signed it"
         _refuse(ProblemCode.SIGNER_NOT_TRUSTED, "sender", message.sender, allowed, "Seal messages as yourself only.")
@@ -174,8 +144,7 @@ def read(unsealed: Unsealed, signer: Signer, recipient: OrganisationName, now: d
 
 def reread(data: bytes) -> Message:
     """The message in an envelope from our own ledger, sealed here or opened before it was kept. Verifies nothing."""
-    envelope = _object(data, "envelope", {"payload", "protected", "signature"})
-    return parse_message(_decode(envelope["payload"], "payload"))
+    return parse_message(jws.payload_of(data))
 
 
 class KnownSigners:
@@ -187,7 +156,7 @@ class KnownSigners:
 
     def signer(self, unsealed: Unsealed, anchors: Sequence[x509.Certificate], now: datetime) -> Signer:
         """Steps 5 and 6: the signer of an envelope, its path verified to one of `anchors`. Raises `PathError`."""
-        key = (unsealed.chain, tuple(anchors))
+        key = (unsealed.jws.header, tuple(anchors))
         known = self._signers.get(key)
         if known is not None and known.valid_from <= now < known.valid_until:
             return known
@@ -204,86 +173,16 @@ def _verify_signer(unsealed: Unsealed, anchors: Sequence[x509.Certificate], now:
     return Signer(
         organisation=unsealed.claimed,
         root=path[-1].public_bytes(Encoding.DER),
-        key=_jose_key(leaf),
+        key=jws.jose_key(leaf.public_key()),
         valid_from=max(certificate.not_valid_before_utc for certificate in path),
         valid_until=min(certificate.not_valid_after_utc for certificate in path),
     )
-
-
-def _jose_key(leaf: x509.Certificate) -> ECKey | OKPKey:
-    public = leaf.public_key()
-    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    if isinstance(public, Ed25519PublicKey):
-        return OKPKey.import_key(pem)
-    if isinstance(public, EllipticCurvePublicKey) and public.curve.name in _CURVES:
-        return ECKey.import_key(pem)
-    fix = "Use an agent identity with a P-256, P-384 or Ed25519 key."
-    return _refuse(ProblemCode.BAD_ALG, "x5c", "an agent identity with another kind of key", _ALLOWED, fix)
-
-
-def _verified_payload(unsealed: Unsealed, signer: Signer) -> bytes:
-    try:
-        verified = jws.deserialize_json(unsealed.jws, signer.key, registry=_JWS)  # type: ignore[call-overload]
-    except (JoseError, ValueError, TypeError):
-        fix = "The message was changed on its way or signed with another key; check the agent identity at the sender."
-        got = "a signature that does not verify"
-        _refuse(ProblemCode.BAD_MESSAGE_CHECK, "signature", got, f"{signer.organisation}'s signature", fix)
-    payload: bytes = verified.payload
-    return payload
 
 
 def _check_size(data: bytes) -> None:
     if len(data) > ENVELOPE_MAX:
         fix = "Ask for fewer names or send a shorter chain."
         _refuse(ProblemCode.BAD_DATA_FORMAT, "envelope", f"{len(data)} bytes", f"at most {ENVELOPE_MAX} bytes", fix)
-
-
-def _object(data: bytes, what: str, keys: set[str]) -> dict[str, Any]:
-    """A JSON object with exactly these keys, none of them twice."""
-    try:
-        pairs = json.loads(data, object_pairs_hook=list)
-    except (ValueError, RecursionError):
-        _malformed(f"a {what} that is not JSON", "a JSON object")
-    if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
-        _malformed(f"a {what} that is not a JSON object", "a JSON object")
-    found = [pair[0] for pair in pairs]
-    if len(found) != len(keys) or set(found) != keys:
-        _malformed(f"a {what} with the members {', '.join(found[:8]) or 'none'}", f"exactly {', '.join(sorted(keys))}")
-    return dict(pairs)
-
-
-def _decode(text: str, what: str) -> bytes:
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        _malformed(f"a {what} that is not base64url", "base64url without padding (RFC 7515 section 2)")
-
-
-def _checked_algorithm(header: dict[str, Any]) -> str:
-    algorithm = header["alg"]
-    if algorithm not in ALGORITHMS or header["typ"] != TYPE:
-        fix = "Use an agent identity with a P-256, P-384 or Ed25519 key."
-        _refuse(ProblemCode.BAD_ALG, "protected header", f"alg {algorithm}, typ {header['typ']}", _ALLOWED, fix)
-    return str(algorithm)
-
-
-_ALLOWED = f"typ {TYPE} and alg one of {', '.join(ALGORITHMS)}"
-
-
-def _chain(x5c: object) -> tuple[x509.Certificate, ...]:
-    """The certificates of RFC 7515 section 4.1.6: standard base64, leaf first."""
-    if not isinstance(x5c, list) or not 1 < len(x5c) <= CHAIN_MAX or not all(isinstance(item, str) for item in x5c):
-        _malformed("an x5c of another form", f"2 to {CHAIN_MAX} certificates, from the agent's to the root, in base64")
-    return _load_chain(tuple(x5c))
-
-
-@lru_cache(maxsize=KNOWN_SIGNERS_MAX)
-def _load_chain(x5c: tuple[str, ...]) -> tuple[x509.Certificate, ...]:
-    try:
-        ders = [base64.b64decode(item, validate=True) for item in x5c]
-    except (binascii.Error, ValueError):
-        _malformed("an x5c that is not base64", "certificates in base64 (RFC 7515 section 4.1.6)")
-    return tuple(load_certificate(der) for der in ders)
 
 
 def _check_times(message: Message, now: datetime) -> None:
@@ -301,11 +200,6 @@ def _check_times(message: Message, now: datetime) -> None:
         lifetime = message.expires_at - message.issued_at
         fix = "Send messages that expire sooner."
         _refuse(ProblemCode.BAD_TIME, "expires_at", f"a lifetime of {lifetime}", f"at most {LIFETIME_MAX}", fix)
-
-
-def _malformed(got: str, allowed: str) -> NoReturn:
-    fix = "Both agents must speak the same protocol version; compare `agent --version` on both sides."
-    _refuse(ProblemCode.BAD_DATA_FORMAT, "envelope", got, allowed, fix)
 
 
 def _refuse(code: ProblemCode, field: str, got: str, allowed: str, fix: str) -> NoReturn:
