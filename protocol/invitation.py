@@ -7,7 +7,6 @@ else is ever shared in secret. Whether an invitation is used up is the ledger's 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, NoReturn
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from protocol.errors import InvitationError, ProblemCode, printable, problem
 from protocol.messages import Instant, InvitationProof, Model
@@ -99,10 +98,13 @@ def encode_invitation(invitation: Invitation) -> str:
 def decode_invitation(text: str) -> Invitation:
     """Read an invitation; white space, as mail programs insert it, is ignored.
 
-    Raises `InvitationError` for anything that `encode_invitation` cannot have made. The error never quotes the text.
+    Raises `InvitationError` for anything that is not a complete invitation of this version. The error never quotes the
+    text, which holds the secret.
     """
     if len(text) > TEXT_MAX:
         _malformed(f"{len(text)} characters", f"at most {TEXT_MAX}")
+    if not text.isascii():
+        _malformed("characters beyond ASCII", "the letters, digits, '.', '-' and '_' that `agent invite` printed")
     parts = re.sub(r"\s+", "", text).split(".")
     if len(parts) != 3 or parts[0] != PREFIX:  # noqa: PLR2004 - prefix, content, checksum
         _malformed("some other text", f"the text that `agent invite` printed, beginning with '{PREFIX}.'")
@@ -116,7 +118,7 @@ def _parse(content: str) -> Invitation:
     try:
         padded = content + "=" * (-len(content) % 4)
         wire = _Wire.model_validate_json(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (binascii.Error, ValidationError):
+    except ValueError:  # base64's and pydantic's errors both are
         _malformed("content of another form", "an invitation of this version")
     return Invitation(
         wire.issuer, wire.requester, wire.root, wire.id, Secret(wire.secret), wire.expires_at, wire.broker
