@@ -1,12 +1,9 @@
 """Fixtures for the whole tree. What they are made of lies in `tests/kit`."""
 
-import os
 import time
 
 import pytest
 from kit import broker as kit_broker
-
-from agents.adapters.broker import find_broker
 
 
 def pytest_report_header():
@@ -16,7 +13,7 @@ def pytest_report_header():
 @pytest.fixture(scope="session")
 def session_broker():
     """One broker for the session; with pytest-xdist each worker has its own."""
-    with kit_broker.running_broker(find_broker(os.environ)) as broker:
+    with kit_broker.running_broker(kit_broker.choose()) as broker:
         yield broker
 
 

@@ -1,7 +1,8 @@
 """A broker for tests, and fresh virtual hosts on it, so that tests do not disturb each other.
 
 Which broker it is, `agents.adapters.broker` says: one that the environment gives by URL, else a private node,
-else a container. On a given one there are no permissions of our own and no faults: tests of these skip and say so.
+else a container, by Testcontainers. On a given one there are no permissions of our own and no faults: tests of these
+skip and say so.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,7 @@ import pika
 import pytest
 
 from agents.adapters.broker import BrokerChoice, Docker, GivenUrl, LocalNode, PrivateBroker, find_broker
+from agents.errors import UnreachableError
 from protocol import topology
 from protocol.names import OrganisationName
 
@@ -127,7 +130,7 @@ class OwnBroker:
         """Bring the node back if a test left it down."""
         try:
             self.node.ctl("await_startup", "--timeout", "5")
-        except Exception:  # whatever is wrong with it, a new start is the cure
+        except UnreachableError:
             self.node.restart()
 
     def _load(self, realms: Sequence[Realm]) -> None:
@@ -253,11 +256,25 @@ def running_broker(choice: BrokerChoice) -> Iterator[Broker]:
                 with PrivateBroker(Path(folder), definitions(pool), installation) as node:
                     yield OwnBroker(node, str(choice), pool)
         case Docker():
-            pytest.skip("containers are not supported yet")
+            from kit.broker_container import ContainerNode  # noqa: PLC0415 - slow to import, and rarely needed
+
+            node = ContainerNode()
+            try:
+                node.start()
+                yield OwnBroker(node, str(choice))
+            finally:
+                node.stop()
         case nothing:
             pytest.skip(str(nothing))
 
 
+def choose() -> BrokerChoice:
+    """The broker that tests use here; with APOSTILLE_TEST_BROKER=docker a container, whatever else there is."""
+    if os.environ.get("APOSTILLE_TEST_BROKER") == "docker":
+        return Docker(Path(shutil.which("docker") or "docker"))
+    return find_broker(os.environ)
+
+
 def describe() -> str:
     """Which broker tests use here, for pytest's header."""
-    return f"broker: {find_broker(os.environ)}"
+    return f"broker: {choose()}"
