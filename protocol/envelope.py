@@ -126,6 +126,10 @@ def unseal(data: bytes) -> Unsealed:
 @lru_cache(maxsize=KNOWN_SIGNERS_MAX)
 def _claim(header: jws.Header) -> tuple[OrganisationName, tuple[x509.Certificate, ...]]:
     chain = tuple(load_certificate(der) for der in header.x5c)
+    if chain[-1].subject != chain[-1].issuer:
+        got = f"a chain that ends with {chain[-1].subject.rfc4514_string()}, which is no root"
+        fix = "Seal with the agent's complete chain: leaf first, then each issuer, the root last."
+        _refuse(ProblemCode.SIGNER_NOT_TRUSTED, "x5c", got, "a chain that ends with the root", fix)
     return agent_organisation(chain[0]), chain
 
 

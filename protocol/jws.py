@@ -128,7 +128,9 @@ def algorithm_for(public: PublicKeyTypes) -> str:
 def _header(protected: str) -> Header:
     header = _object(_decode(protected, "protected header"), "protected header", {"alg", "typ", "x5c"})
     if header["alg"] not in ALGORITHMS or header["typ"] != TYPE:
-        got = f"alg {header['alg']}, typ {header['typ']}"
+        # Only text is quoted: to write down a value nested a thousand times would exhaust the stack.
+        algorithm, kind = (part if isinstance(part, str) else "no text" for part in (header["alg"], header["typ"]))
+        got = f"alg {algorithm}, typ {kind}"
         fix = "Use an agent identity with a P-256, P-384 or Ed25519 key, and the same protocol version."
         raise EnvelopeError(problem(ProblemCode.BAD_ALG, "protected header", got, _ALLOWED, fix))
     return Header(header["alg"], _certificates(header["x5c"]))

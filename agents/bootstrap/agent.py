@@ -48,7 +48,7 @@ class Agent:
         self.clock = SystemClock()
         self.entropy = SystemEntropy()
         self.lock = HomeLock(home)
-        self.policies = PolicyFiles(home / PARTNERS)
+        self.policies = PolicyFiles(home / PARTNERS, self.clock)
         self._log_form, self._debug = log_form, debug
 
     @cached_property

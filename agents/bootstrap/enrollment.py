@@ -53,7 +53,7 @@ def read_invitation(path: Path | None, text: str | None) -> Invitation | None:
                 text = file.read(TEXT_MAX + 1).decode("ascii", "replace")
         except OSError as error:
             raise ConfigurationError(
-                f"the invitation cannot be read from {path}: {error.strerror}. Give the file that `agent invite` wrote, "
+                f"the invitation cannot be read from {path}: {error.strerror}. Give the file of `agent invite --out`, "
                 "or '-' to read it from standard input."
             ) from None
     return decode_invitation(text or "")

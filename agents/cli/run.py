@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -36,6 +37,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     agent = Agent(home, log_form="json" if as_json else log, debug=debug)
+    _look_for_cycles_less_often()
     if issue_for:
         _issue(agent, issue_for, stop)
         return
@@ -45,6 +47,12 @@ def run(
     finally:
         agent.ledger.close()
         agent.lock.release()
+
+
+def _look_for_cycles_less_often() -> None:
+    """An issuance makes many small objects and no cycles: looking for cycles as often as usual costs a tenth of it."""
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def _issue(agent: Agent, daemon: int, stop: threading.Event) -> None:

@@ -11,14 +11,21 @@ from protocol.names import OrganisationName
 
 if TYPE_CHECKING:
     from agents.core.policy import Policy
+    from agents.ports import Clock
+
+
+LOOK_SECONDS = 1.0
+"""How soon a changed file is noticed."""
 
 
 class PolicyFiles:
     """Policies by partner."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        self._directory, self._clock = directory, clock
         self._known: dict[OrganisationName, tuple[tuple[int, int], Policy]] = {}
+        self._fresh: dict[OrganisationName, float] = {}
+        """Until when (monotonic) a policy is used without a look at its file."""
 
     def path(self, partner: OrganisationName) -> Path:
         """Where the agreement with `partner` is written down."""
@@ -26,6 +33,8 @@ class PolicyFiles:
 
     def policy_of(self, partner: OrganisationName) -> Policy | None:
         """The agreement with `partner`, None without one. Raises `ConfigurationError` if its file cannot be used."""
+        if self._clock.monotonic() < self._fresh.get(partner, 0.0):
+            return self._known[partner][1]
         path = self.path(partner)
         try:
             found = path.stat()
@@ -38,4 +47,5 @@ class PolicyFiles:
         if known is None or known[0] != version:
             known = (version, load_policy(path))
             self._known[partner] = known
+        self._fresh[partner] = self._clock.monotonic() + LOOK_SECONDS
         return known[1]

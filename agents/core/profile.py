@@ -18,11 +18,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agents.errors import StateError
-from protocol.csr import NameKind, SubjectAttribute, SubjectName
+from protocol.csr import NameKind, SubjectAttribute, SubjectName, load_public_key
 from protocol.names import DnsName, OrganisationName, SerialNumber, agent_uri
 from protocol.path import KP_JWT
 
@@ -141,7 +141,7 @@ def build(spec: CertificateSpec, issuer: Issuer, serial: SerialNumber) -> x509.C
     return x509.CertificateBuilder(
         issuer_name=issuer.name,
         subject_name=_name(spec.subject),
-        public_key=load_der_public_key(spec.public_key),  # type: ignore[arg-type]
+        public_key=load_public_key(spec.public_key),
         serial_number=serial.to_int(),
         not_valid_before=_naive(not_before),
         not_valid_after=_naive(not_after),

@@ -15,7 +15,7 @@ from protocol.csr.facts import (
     SubjectName,
 )
 from protocol.csr.file import read_csr_file
-from protocol.csr.key import key_facts
+from protocol.csr.key import key_facts, load_public_key
 from protocol.csr.parse import parse_csr
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "SubjectName",
     "build_csr",
     "key_facts",
+    "load_public_key",
     "parse_csr",
     "read_csr_file",
 ]

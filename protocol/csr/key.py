@@ -8,6 +8,7 @@ policy, and lists of published private keys: a policy that has one compares fing
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -38,6 +39,9 @@ _KINDS = {
     bytes.fromhex("300d06092a864886f70d0101010500"): KeyKind.RSA,
     bytes.fromhex("300506032b6570"): KeyKind.ED25519,
 }
+KEYS_KEPT = 256
+"""Loaded public keys that are remembered: some batches' worth."""
+
 _CURVE_BITS = {KeyKind.P256: 256, KeyKind.P384: 384, KeyKind.P521: 521}
 
 
@@ -58,11 +62,15 @@ def load_key(spki_der: bytes) -> tuple[KeyFacts, PublicKey]:
     if kind is None:
         raise _bad_key(f"algorithm identifier {algorithm.encoded.hex()}")
     bits = _JUDGES[kind](kind, der.bit_string(subject_public_key, _FIELD))
-    return KeyFacts(kind, bits, spki_der, Fingerprint.of(spki_der)), _load(spki_der)
+    return KeyFacts(kind, bits, spki_der, Fingerprint.of(spki_der)), load_public_key(spki_der)
 
 
-def _load(spki_der: bytes) -> PublicKey:
-    """The library's key. For the NIST curves this is where the point is checked to be on the curve."""
+@lru_cache(maxsize=KEYS_KEPT)
+def load_public_key(spki_der: bytes) -> PublicKey:
+    """The library's key, remembered for a moment: a request's key is verified with, and then certified.
+
+    For the NIST curves this is where the point is checked to be on the curve. Raises `RequestError`.
+    """
     try:
         return cast("PublicKey", load_der_public_key(spki_der))  # the algorithm identifier leaves no other type
     except (ValueError, UnsupportedAlgorithm) as error:
