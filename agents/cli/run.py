@@ -37,7 +37,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     agent = Agent(home, log_form="json" if as_json else log, debug=debug)
-    _look_for_cycles_less_often()
+    look_for_cycles_less_often()
     if issue_for:
         _issue(agent, issue_for, stop)
         return
@@ -49,7 +49,7 @@ def run(
         agent.lock.release()
 
 
-def _look_for_cycles_less_often() -> None:
+def look_for_cycles_less_often() -> None:
     """An issuance makes many small objects and no cycles: looking for cycles as often as usual costs a tenth of it."""
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
