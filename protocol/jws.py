@@ -24,8 +24,8 @@ from joserfc.jws import JWSRegistry
 from protocol.errors import EnvelopeError, ProblemCode, problem
 from protocol.messages import CHAIN_MAX
 
-ALGORITHMS = ("ES256", "ES384", "EdDSA")
-"""Algorithms (RFC 7518 section 3.1, RFC 8037 section 3.1) that are accepted and made; each fits one kind of key."""
+ALGORITHMS = ("ES256", "ES384", "Ed25519")
+"""Algorithms (RFC 7518 section 3.1, RFC 9864 section 2.2) that are accepted and made; each fits one kind of key."""
 
 TYPE = "apostille+json"
 
@@ -62,9 +62,9 @@ class Signer:
     """Signs with one key and one chain. Raises `EnvelopeError` for a key that no algorithm here fits."""
 
     def __init__(self, key: SigningKey, chain: tuple[bytes, ...]) -> None:
+        name = algorithm_for(key.public_key())
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self._key: JoseKey = OKPKey.import_key(pem) if isinstance(key, Ed25519PrivateKey) else ECKey.import_key(pem)
-        name = algorithm_for(key.public_key())
         self._algorithm = _REGISTRY.get_alg(name)
         x5c = [base64.b64encode(der).decode("ascii") for der in chain]
         self._protected = _encode(json.dumps({"alg": name, "typ": TYPE, "x5c": x5c}, separators=(",", ":")).encode())
@@ -117,7 +117,7 @@ def jose_key(public: PublicKeyTypes) -> JoseKey:
 def algorithm_for(public: PublicKeyTypes) -> str:
     """The algorithm that fits a key. Raises `EnvelopeError` for a kind that does not sign envelopes."""
     if isinstance(public, Ed25519PublicKey):
-        return "EdDSA"
+        return "Ed25519"
     if isinstance(public, EllipticCurvePublicKey) and public.curve.name in _CURVES:
         return _CURVES[public.curve.name]
     fix = "Use an agent identity with a P-256, P-384 or Ed25519 key."
