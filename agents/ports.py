@@ -373,6 +373,9 @@ class Crew(Protocol):
 class Log(Protocol):
     """A structured log: an event in a few words, and fields. Never given a secret."""
 
+    def bind(self, **fields: object) -> Log:
+        """The same log, whose lines all carry `fields`."""
+
     def debug(self, event: str, **fields: object) -> object:
         """For whoever looks for a fault."""
 

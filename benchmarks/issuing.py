@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from agents.bootstrap.agent import Agent
+from agents.bootstrap.links import open_link
 from agents.cli.run import look_for_cycles_less_often
 from benchmarks.rig import ISSUER, REQUESTER, Bench, Replies, make_requests, publish
 from protocol.transaction import Role
@@ -48,7 +49,7 @@ def issue(home: Path, ready: Any, go: Any, stop: Any) -> None:
     agent.ledger.partners()
     ready.release()
     go.wait()
-    link = agent.link(Role.ISSUER, ISSUER)
+    link = open_link(agent, Role.ISSUER, ISSUER)
     link.worker.start()
     stop.wait()
     link.worker.stop()

@@ -170,8 +170,10 @@ def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callab
     if agent.lock.is_held():
         yield lambda: _daemon_trouble(agent, issuer)
         return
+    from agents.bootstrap.links import open_link
+
     agent.lock.acquire()
-    link = agent.link(Role.REQUESTER, issuer)
+    link = open_link(agent, Role.REQUESTER, issuer)
     link.worker.start()
     try:
         yield lambda: link.worker.health().trouble or link.bus.health().last_error

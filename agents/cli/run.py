@@ -41,9 +41,11 @@ def run(
     if issue_for:
         _issue(agent, issue_for, stop)
         return
+    from agents.bootstrap.serving import make_daemon
+
     agent.lock.acquire()
     try:
-        agent.daemon().run(stop)
+        make_daemon(agent).run(stop)
     finally:
         agent.ledger.close()
         agent.lock.release()
@@ -57,10 +59,11 @@ def look_for_cycles_less_often() -> None:
 
 def _issue(agent: Agent, daemon: int, stop: threading.Event) -> None:
     """Issue beside the daemon with this process id, which started this process, for as long as it lives."""
+    from agents.bootstrap.links import open_link
     from agents.service.daemon import CLOSE_SECONDS, FINISH_SECONDS
     from protocol.transaction import Role
 
-    link = agent.link(Role.ISSUER, agent.name, upkeep=False)
+    link = open_link(agent, Role.ISSUER, agent.name, upkeep=False)
     link.worker.start()
     while os.getppid() == daemon and not stop.wait(PARENT_SECONDS):
         pass

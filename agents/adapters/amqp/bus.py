@@ -13,7 +13,7 @@ from agents.ports import Clock, Delivery, LinkHealth, Outgoing, Publication
 from protocol.names import OrganisationName
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
+    from agents.ports import Log
 
 
 class AmqpBus:
@@ -28,7 +28,7 @@ class AmqpBus:
         organisation: OrganisationName,
         queue: str,
         clock: Clock,
-        log: FilteringBoundLogger,
+        log: Log,
         *,
         timing: Timing | None = None,
         prefetch: int = PREFETCH,

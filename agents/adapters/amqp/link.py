@@ -26,7 +26,7 @@ from agents.errors import AgentError
 from agents.ports import Clock, LinkHealth
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
+    from agents.ports import Log
 
 STEADY_SECONDS = 5.0
 """A link that was up for this long was a good one: after its loss the delays begin small again."""
@@ -43,7 +43,7 @@ class LinkSetting:
     name: str
     timing: Timing
     clock: Clock
-    log: FilteringBoundLogger
+    log: Log
 
 
 class Link(ABC):
