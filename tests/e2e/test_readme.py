@@ -1,0 +1,139 @@
+"""Every command of the README runs as it is pasted, in its order, and shows what the README says it shows.
+
+Replaced are the ports, so that nothing else on the machine is in the way, and the directory in which the reader begins.
+"""
+
+import re
+import shlex
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from kit.readme import Terminal, commands, sections
+
+from agents.adapters.broker.host import free_ports
+from agents.cli.exits import ExitCode
+from agents.cli.main import TABLE
+from agents.config.policy import default_policy_text
+from protocol.names import OrganisationName
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text()
+SECTIONS = sections(TEXT)
+BY_HAND = [name for name in SECTIONS if re.match(r"[1-4]\. ", name)]
+(OWN_BROKER,) = (name for name in SECTIONS if name.startswith("5. "))
+
+
+BEGINNING = next(block for block in SECTIONS[BY_HAND[0]] if block.terminal == "Every terminal")
+PORTS = ("5680", "8443", "8444", "5672")
+
+
+class Reader:
+    """Somebody who pastes blocks into terminals and looks at what they show."""
+
+    def __init__(self, directory, broker=None):
+        (directory / ".venv").symlink_to(sys.prefix)
+        self._directory, self._broker = directory, broker
+        self._ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+        if broker:
+            self._ports["5672"] = str(broker.port)
+        self.terminals = {}
+
+    def follow(self, blocks):
+        """Paste each block, then see what the next one says is shown, or that the commands are done."""
+        pasted = [block for block in blocks if block.language in {"sh", "text"} and block is not BEGINNING]
+        terminal = None
+        for block, following in zip(pasted, [*pasted[1:], None], strict=True):
+            terminal = self._terminal(block.terminal) if block.terminal else terminal
+            if block.language == "text":
+                terminal.wait(block)
+                continue
+            self._paste(terminal, block.text)
+            if following is None or following.language != "text" or following.terminal:
+                terminal.wait(None)
+
+    def _terminal(self, name):
+        if name not in self.terminals:
+            self.terminals[name] = Terminal(name, self._directory)
+            self.terminals[name].paste(BEGINNING.text)
+        return self.terminals[name]
+
+    def _paste(self, terminal, text):
+        """`rabbitmqctl` is of the broker's administrator, so it is not pasted: the broker of the tests runs it."""
+        script = re.sub(rf"\b({'|'.join(PORTS)})\b", lambda match: self._ports[match[1]], text)
+        ours = [command for command in commands(script) if not command.startswith("rabbitmqctl ")]
+        terminal.paste("\n".join(ours))
+        for command in commands(script):
+            if command not in ours:
+                terminal.wait(None)
+                terminal.show(self._administer(command))
+
+    def _administer(self, command):
+        words, _, file = command.partition(" < ")
+        given = (self._directory / "trial" / file).read_text() if file else ""
+        return self._broker.ctl(*shlex.split(words)[1:], given=given)
+
+
+@pytest.fixture
+def reader_of(tmp_path):
+    """Makes readers, whose terminals are closed in the end."""
+    with ExitStack() as closing:
+
+        def make(broker=None):
+            reader = Reader(tmp_path, broker)
+            closing.callback(lambda: [terminal.close() for terminal in reader.terminals.values()])
+            return reader
+
+        yield make
+
+
+def test_what_is_done_by_hand_works_as_it_is_pasted(reader_of):
+    reader = reader_of()
+    for heading in BY_HAND:
+        reader.follow(SECTIONS[heading])
+    at_work = {name for name, terminal in reader.terminals.items() if not terminal.is_idle()}
+    assert at_work == {"Terminal 1", "Terminal 2"}
+    assert "Press Ctrl-C in terminals 1 and 2" in TEXT
+    for name in at_work:
+        reader.terminals[name].close()
+    assert "nothing is left running" in reader.terminals["Terminal 1"].screen()
+
+
+def test_a_broker_of_ones_own_works_as_it_is_pasted(reader_of, breakable_broker):
+    reader = reader_of(breakable_broker.require_own())
+    reader.follow(SECTIONS[OWN_BROKER])
+    assert reader.terminals["Terminal 5"].is_idle()
+
+
+def test_the_makefile_has_the_targets_that_the_readme_names():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)\b", TEXT, re.MULTILINE))
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_the_first_screen_shows_what_the_demonstration_says():
+    ending = next(block.text for block in SECTIONS[""] if block.language == "text")
+    labels = re.findall(r"^  (\S[^\n]*?)  +", ending, re.MULTILINE)
+    program = (ROOT / "agents/cli/demo.py").read_text()
+    assert labels
+    assert [label for label in labels if f'"  {label}"' not in program] == []
+
+
+def test_every_command_and_exit_status_is_explained():
+    commands_named = {command.name for group in TABLE.values() for command in group}
+    assert {name for name in commands_named if f"agent {name}" not in TEXT} == {"demo"}
+    table = {int(number) for number in re.findall(r"^\| (\d+) \|", TEXT, re.MULTILINE)}
+    assert table == {code for code in ExitCode if code < ExitCode.INTERRUPTED}
+
+
+def test_the_excerpt_of_the_agreement_is_what_an_invitation_writes():
+    (excerpt,) = (block.text for blocks in SECTIONS.values() for block in blocks if block.language == "toml")
+    written = default_policy_text(OrganisationName("client-b"), ["**.client-b.example"]).splitlines()
+    assert [line for line in excerpt.splitlines() if line and line not in written] == []
+
+
+def test_the_documents_that_the_readme_points_to_are_there():
+    places = re.findall(r"\]\((?!#|https?:)([^)]+)\)", TEXT)
+    assert places
+    assert [place for place in places if not (ROOT / place).exists()] == []
