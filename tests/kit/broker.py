@@ -185,7 +185,10 @@ Broker = OwnBroker | GivenBroker
 
 
 def depth(broker: Broker, realm: Realm, queue: str) -> int:
-    """How many messages of a queue wait for a consumer (those delivered and not acknowledged are not counted)."""
+    """How many messages of a queue wait for a consumer.
+
+    Those delivered and not acknowledged are not counted. A quorum queue that has just recovered may say 0 for a moment.
+    """
     with channel(broker.admin_url(realm.issuer)) as opened:
         return opened.queue_declare(queue, passive=True).method.message_count
 
