@@ -388,6 +388,9 @@ class Log(Protocol):
     def error(self, event: str, **fields: object) -> object:
         """Something needs the operator; `fix` says what to do."""
 
+    def exception(self, event: str, **fields: object) -> object:
+        """A fault in the program: as `error`, with the traceback of the exception that is being handled."""
+
 
 # --- credentials on disk ---------------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class Worker:
             except AgentError as error:
                 self._pause(str(error))
             except Exception as error:  # noqa: BLE001 - a fault in our code must not end the thread in silence
-                self._log.error("a round failed", worker=self.name, exc_info=True, fix="report this with the log")
+                self._log.exception("a round failed", worker=self.name, fix="report this with the log")
                 self._pause(f"{type(error).__name__}: a fault in the program")
 
     def _pause(self, trouble: str) -> None:
