@@ -18,11 +18,21 @@ _KINDS: dict[type[x509.GeneralName], NameKind] = {
 
 def subject_names(certificate: x509.Certificate) -> tuple[SubjectName, ...]:
     """The subject alternative names (RFC 5280 section 4.2.1.6) of the kinds that this protocol knows, in order."""
+    known = (name for name in _alternative_names(certificate) if type(name) in _KINDS)
+    return tuple(SubjectName(_KINDS[type(name)], str(name.value)) for name in known)
+
+
+def unknown_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The kinds of the subject alternative names that `subject_names` leaves out: nobody can have asked for those."""
+    return tuple(type(name).__name__ for name in _alternative_names(certificate) if type(name) not in _KINDS)
+
+
+def _alternative_names(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return ()
-    return tuple(SubjectName(_KINDS[type(name)], str(name.value)) for name in extension.value if type(name) in _KINDS)
+    return tuple(extension.value)
 
 
 def serial_number(certificate: x509.Certificate) -> SerialNumber:

@@ -76,12 +76,14 @@ def authenticate(
     """
     root = Fingerprint.of(opened.root)
     proof = opened.message.body.invitation if isinstance(opened.message.body, EnrollmentRequest) else None
-    if opened.introduced and requester.anchors:
+    pin = PinAnchor(requester.name, root, opened.root, now)
+    if requester.anchors and root not in requester.anchors:
         _refuse_other_root(root, requester)
     if proof is None:
-        if opened.introduced:
+        if not requester.anchors:
             _refuse_stranger(requester.name)
-        return ()
+        # A root may be pinned by its fingerprint alone: we enrolled there by invitation, and had no answer yet.
+        return (pin,) if opened.introduced else ()
     check_proof(
         proof,
         invitation,
@@ -93,7 +95,7 @@ def authenticate(
     )
     return (
         ConsumeInvitation(proof.id, requester.name, opened.message.transaction, now),
-        PinAnchor(requester.name, root, opened.root, now),
+        pin,
     )
 
 

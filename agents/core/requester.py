@@ -21,7 +21,7 @@ from agents.core.effects import (
     TransactionKey,
     Unit,
 )
-from protocol.certificate import fingerprint, public_key_info, serial_number, subject_names
+from protocol.certificate import fingerprint, public_key_info, serial_number, subject_names, unknown_names
 from protocol.csr import CertificationRequest
 from protocol.errors import Problem, ProblemCode, RequestError, problem
 from protocol.messages import (
@@ -152,6 +152,7 @@ def _der(bundle: Sequence[bytes], root: x509.Certificate) -> bytes:
 def _check_names(leaf: x509.Certificate, csr: CertificationRequest) -> None:
     asked = {(name.kind, name.value.lower()) for name in csr.names}
     extra = [str(name) for name in subject_names(leaf) if (name.kind, name.value.lower()) not in asked]
+    extra.extend(unknown_names(leaf))
     if extra:
         _reject("certificate", f"the names {', '.join(extra)}", "names that we asked for")
 

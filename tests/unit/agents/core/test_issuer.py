@@ -1,0 +1,317 @@
+"""The issuer's decisions: who asks, what is recorded, what is answered."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from kit.certificates import NOW
+from kit.envelopes import TRANSACTION, B, C, D, message
+from kit.policies import approve, make_context, make_policy, make_request
+
+from agents.core.agreement import Approval
+from agents.core.effects import (
+    Audit,
+    ConsumeInvitation,
+    MoveTransaction,
+    OpenTransaction,
+    PinAnchor,
+    RecordCertificate,
+    RecordSession,
+    RevokeCertificate,
+    StoreMessage,
+    TransactionKey,
+    Unit,
+)
+from agents.core.issuer import (
+    REPLY_LIFETIME,
+    Case,
+    Requester,
+    acknowledgement,
+    authenticate,
+    judge,
+    key_of,
+    refused,
+    renew_after,
+    reply_to,
+    unit_for_confirmation,
+    unit_for_issued,
+    unit_for_lapse,
+    unit_for_pending,
+    unit_for_refused,
+)
+from agents.core.policy import Approved, Held, Refused
+from protocol.envelope import Opened
+from protocol.errors import InvitationError, ProblemCode, ProtocolError, problem
+from protocol.invitation import Invitation, IssuedInvitation, Secret, prove
+from protocol.messages import (
+    PROBLEMS_MAX,
+    Delivered,
+    EnrollmentConfirmation,
+    EnrollmentRequest,
+    PeerView,
+    Pending,
+    Rejected,
+    Verified,
+)
+from protocol.names import Fingerprint, InvitationId, SerialNumber
+from protocol.transaction import TABLE, Event, Role, State, TransitionError
+
+LATER = NOW + timedelta(hours=1)
+ROOT, OTHER_ROOT = b"root of client-b", b"another root"
+SECRET, ID = Secret(bytes(range(32))), InvitationId("1" * 32)
+INVITATION = Invitation(C, B, Fingerprint.of(b"root of client-c"), ID, SECRET, LATER, "amqp://broker.example")
+RECORD = IssuedInvitation(ID, B, SECRET, LATER, None)
+PROOF = prove(INVITATION, Fingerprint.of(ROOT), TRANSACTION)
+KEY = TransactionKey(Role.ISSUER, B, TRANSACTION)
+SERIAL = SerialNumber("abc")
+FAULT = problem(ProblemCode.BAD_ALG, "key", "RSA", "P-256", "Make another.")
+STRANGER = Requester(B, frozenset(), make_policy())
+PARTNER = replace(STRANGER, anchors=frozenset({Fingerprint.of(ROOT)}))
+CONSUMED = ConsumeInvitation(ID, B, TRANSACTION, NOW)
+PINNED = PinAnchor(B, Fingerprint.of(ROOT), ROOT, NOW)
+SEEN = PeerView(
+    certificate=Fingerprint.of(b"server"),
+    serial=SERIAL,
+    subject="CN=c",
+    names=("c",),
+    tls_version="TLSv1.3",
+    cipher="x",
+)
+
+
+def opened(proof=None, root=ROOT, *, introduced=True, body=None):
+    request = message(body=body or EnrollmentRequest(csr=b"csr", invitation=proof))
+    return Opened(request, Fingerprint.of(b"sealed request"), root, introduced)
+
+
+def refusal(*arguments, kind=ProtocolError):
+    with pytest.raises(kind) as caught:
+        authenticate(*arguments, C, NOW)
+    (found,) = caught.value.problems
+    return found
+
+
+# --- who asks
+
+
+def test_a_transaction_belongs_to_whoever_signed_the_request():
+    assert key_of(opened()) == KEY
+
+
+def test_the_holder_of_an_invitation_is_let_in_and_what_that_means_is_recorded():
+    assert authenticate(opened(PROOF), STRANGER, RECORD, C, NOW) == (CONSUMED, PINNED)
+
+
+def test_a_partner_under_its_pinned_root_needs_no_invitation():
+    assert authenticate(opened(introduced=False), PARTNER, None, C, NOW) == ()
+
+
+def test_a_partner_that_shows_a_new_invitation_uses_it_up():
+    assert authenticate(opened(PROOF, introduced=False), PARTNER, RECORD, C, NOW) == (CONSUMED, PINNED)
+
+
+def test_a_partner_whose_root_is_pinned_by_fingerprint_is_known_and_its_root_is_filled_in():
+    """Both enroll with each other: we took in its invitation, and its first request comes before its answer."""
+    assert authenticate(opened(), PARTNER, None, C, NOW) == (PINNED,)
+
+
+def test_a_stranger_without_an_invitation_is_told_to_get_one():
+    found = refusal(opened(), STRANGER, None)
+    assert (found.code, found.got) == (ProblemCode.NOT_AUTHORIZED, "client-b, which has not enrolled here before")
+    assert "agent invite" in found.fix
+
+
+@pytest.mark.parametrize("proof", [None, prove(INVITATION, Fingerprint.of(OTHER_ROOT), TRANSACTION)])
+def test_another_root_than_the_pinned_one_is_refused_also_with_a_good_invitation(proof):
+    found = refusal(opened(proof, root=OTHER_ROOT), PARTNER, RECORD)
+    assert (found.code, found.got) == (
+        ProblemCode.SIGNER_NOT_TRUSTED,
+        f"an agent identity under the root {Fingerprint.of(OTHER_ROOT)}",
+    )
+    assert Fingerprint.of(ROOT) in found.allowed
+
+
+def test_a_proof_for_another_root_is_refused():
+    refusal(opened(PROOF, root=OTHER_ROOT), STRANGER, RECORD, kind=InvitationError)
+
+
+@pytest.mark.parametrize("record", [None, replace(RECORD, consumed_by=D), replace(RECORD, expires_at=NOW)], ids=str)
+def test_an_invitation_that_is_unknown_used_or_expired_lets_nobody_in(record):
+    refusal(opened(PROOF), STRANGER, record, kind=InvitationError)
+
+
+def test_a_message_that_cannot_carry_a_proof_comes_from_partners_only():
+    confirmation = EnrollmentConfirmation(certificate_digest=Fingerprint.of(b"c"), result=Delivered())
+    assert authenticate(opened(body=confirmation, introduced=False), PARTNER, RECORD, C, NOW) == ()
+    refusal(opened(body=confirmation), STRANGER, RECORD)
+
+
+# --- the verdict
+
+
+def test_the_policy_judges():
+    assert isinstance(judge(make_request(), PARTNER, make_context()), Approved)
+    assert isinstance(judge(make_request("other.example"), PARTNER, make_context()), Refused)
+
+
+def test_without_an_agreement_the_verdict_is_a_refusal():
+    verdict = judge(make_request(), replace(PARTNER, policy=None), make_context())
+    assert isinstance(verdict, Refused)
+    assert (verdict.problems[0].code, verdict.problems[0].got) == (
+        ProblemCode.NOT_AUTHORIZED,
+        "a request from client-b",
+    )
+
+
+def test_a_refusal_names_every_problem():
+    assert refused((FAULT,) * PROBLEMS_MAX).problems == (FAULT,) * PROBLEMS_MAX
+
+
+@pytest.mark.parametrize("excess", [1, 2, 500])
+def test_more_problems_than_a_message_holds_are_counted_in_the_last_one(excess):
+    *listed, last = refused((FAULT,) * (PROBLEMS_MAX + excess)).problems
+    assert listed == [FAULT] * (PROBLEMS_MAX - 1)
+    assert last.got == f"{excess + 1} more problems"
+
+
+def test_a_certificate_is_renewed_after_two_thirds_of_its_life():
+    spec = approve(make_request()).spec
+    moment = renew_after(approve(make_request()))
+    assert moment - spec.not_before == 2 * (spec.not_after - moment)
+
+
+# --- what is answered
+
+
+def test_a_reply_answers_exactly_the_request():
+    reply = reply_to(opened(), Pending(reason="later"), LATER)
+    assert (reply.sender, reply.recipient, reply.transaction) == (C, B, TRANSACTION)
+    assert (reply.issued_at, reply.expires_at) == (LATER, LATER + REPLY_LIFETIME)
+    assert (reply.body.request_digest, reply.body.result) == (
+        Fingerprint.of(b"sealed request"),
+        Pending(reason="later"),
+    )
+
+
+@pytest.mark.parametrize("state", [State.CONFIRMED, State.DELIVERED, State.LAPSED])
+def test_an_acknowledgement_says_the_recorded_state(state):
+    answer = acknowledgement(message(), Fingerprint.of(b"c"), state, LATER)
+    assert (answer.sender, answer.body.state, answer.body.certificate_digest) == (C, state.value, Fingerprint.of(b"c"))
+
+
+def test_no_acknowledgement_says_another_state():
+    with pytest.raises(ValueError, match="state"):
+        acknowledgement(message(), Fingerprint.of(b"c"), State.ISSUED, LATER)
+
+
+# --- what is recorded
+
+
+CASE = Case(opened(PROOF), b"sealed request", ("DNS:api.client-b.example",))
+HELD_CASE = replace(CASE, before=State.PENDING)
+STORED_REQUEST = StoreMessage(KEY, "enrollment.request", b"sealed request", LATER, outgoing=False, link=C)
+STORED_REPLY = StoreMessage(KEY, "enrollment.reply", b"reply", LATER, outgoing=True, link=C)
+
+
+def opening(state, **changes):
+    return OpenTransaction(KEY, state, CASE.opened.digest, LATER, LATER, CASE.names, **changes)
+
+
+def issued(case):
+    approved = approve(make_request())
+    admission = (CONSUMED, PINNED) if case is CASE else ()
+    arguments = (approved, SERIAL, b"certificate", b"reply", Fingerprint.of(b"key"), C, LATER)
+    record = RecordCertificate(
+        serial=SERIAL,
+        issuer=C,
+        subject=B,
+        transaction=TRANSACTION,
+        certificate=b"certificate",
+        public_key=Fingerprint.of(b"key"),
+        not_before=approved.spec.not_before,
+        not_after=approved.spec.not_after,
+    )
+    return unit_for_issued(case, admission, *arguments), record, Audit(LATER, "issued", B, TRANSACTION, "serial abc")
+
+
+def test_an_issuance_is_one_unit_with_the_invitation_that_it_uses_up():
+    unit, record, audit = issued(CASE)
+    assert unit == Unit(
+        (CONSUMED, PINNED, opening(State.ISSUED, serial=SERIAL), STORED_REQUEST, record, STORED_REPLY, audit)
+    )
+
+
+def test_the_issuance_of_a_held_request_moves_its_transaction():
+    unit, record, audit = issued(HELD_CASE)
+    move = MoveTransaction(KEY, State.PENDING, State.ISSUED, LATER, SERIAL, ())
+    assert unit == Unit((move, record, STORED_REPLY, audit))
+
+
+def test_a_held_request_uses_the_invitation_up():
+    verdict = judge(make_request(), replace(PARTNER, policy=make_policy(approval=Approval.MANUAL)), make_context())
+    assert isinstance(verdict, Held)
+    unit = unit_for_pending(CASE, (CONSUMED, PINNED), verdict, b"reply", C, LATER)
+    audit = Audit(LATER, "held", B, TRANSACTION, verdict.reason)
+    assert unit == Unit((CONSUMED, PINNED, opening(State.PENDING), STORED_REQUEST, STORED_REPLY, audit))
+
+
+def test_a_refusal_leaves_the_invitation_good():
+    unit = unit_for_refused(CASE, (FAULT, FAULT), b"reply", C, LATER)
+    audit = Audit(LATER, "refused", B, TRANSACTION, "key; key")
+    assert unit == Unit((opening(State.REFUSED, problems=(FAULT, FAULT)), STORED_REQUEST, STORED_REPLY, audit))
+
+
+def test_the_refusal_of_a_held_request_moves_its_transaction():
+    unit = unit_for_refused(HELD_CASE, (FAULT,), b"reply", C, LATER)
+    move = MoveTransaction(KEY, State.PENDING, State.REFUSED, LATER, None, (FAULT,))
+    assert unit == Unit((move, STORED_REPLY, Audit(LATER, "refused", B, TRANSACTION, "key")))
+
+
+@pytest.mark.parametrize("state", [state for state in State if (state, Event.DECLINED) not in TABLE[Role.ISSUER]])
+def test_what_the_table_does_not_list_is_not_recorded(state):
+    with pytest.raises(TransitionError):
+        unit_for_refused(replace(CASE, before=state), (FAULT,), b"reply", C, LATER)
+
+
+# --- confirmations
+
+
+SESSION = RecordSession(B, LATER, None, SEEN.model_dump_json())
+WITHDRAWN = RevokeCertificate(SERIAL, C, LATER, "rejection received")
+OUTCOMES = [
+    (Verified(seen=SEEN), State.CONFIRMED, "confirmation received", (SESSION,)),
+    (Delivered(), State.DELIVERED, "key kept elsewhere", ()),
+    (Rejected(problem=FAULT), State.LAPSED, "rejection received", (WITHDRAWN,)),
+]
+
+
+def confirmed(result, before):
+    confirmation = EnrollmentConfirmation(certificate_digest=Fingerprint.of(b"c"), result=result)
+    return unit_for_confirmation(KEY, before, SERIAL, confirmation, C, LATER)
+
+
+@pytest.mark.parametrize(("result", "after", "why", "effects"), OUTCOMES)
+def test_a_confirmation_closes_the_transaction(result, after, why, effects):
+    unit, state = confirmed(result, State.ISSUED)
+    move, audit = (
+        MoveTransaction(KEY, State.ISSUED, after, LATER),
+        Audit(LATER, after, B, TRANSACTION, f"serial abc: {why}"),
+    )
+    assert (unit, state) == (Unit((move, *effects, audit)), after)
+
+
+@pytest.mark.parametrize("before", [State.CONFIRMED, State.DELIVERED, State.LAPSED])
+@pytest.mark.parametrize("result", [outcome[0] for outcome in OUTCOMES])
+def test_a_later_confirmation_changes_nothing(result, before):
+    assert confirmed(result, before) == (None, before)
+
+
+def test_a_lapse_withdraws_the_certificate():
+    why = "no confirmation in time"
+    assert unit_for_lapse(KEY, SERIAL, C, LATER) == Unit(
+        (
+            MoveTransaction(KEY, State.ISSUED, State.LAPSED, LATER),
+            RevokeCertificate(SERIAL, C, LATER, why),
+            Audit(LATER, "lapsed", B, TRANSACTION, f"serial abc: {why}"),
+        )
+    )
