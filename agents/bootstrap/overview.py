@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from agents.bootstrap.agent import Agent
@@ -11,6 +11,9 @@ from protocol.errors import printable
 from protocol.transaction import Role, State
 
 SHOWN_CERTIFICATES = 20
+
+SILENCE_MAX = timedelta(seconds=15)
+"""How long a daemon that is well may say nothing; it speaks every second."""
 
 
 def overview(agent: Agent, limit: int) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
         "home": str(agent.home),
         "root": agent.root,
         "running": running,
-        "healthy": running and all(link["connected"] and not link.get("trouble") for link in links),
+        "healthy": running and _is_fresh(said, now) and all(map(_is_well, links)),
         "said_at": said.get("at"),
         "channel": said.get("channel"),
         "links": links,
@@ -37,6 +40,15 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
         "transactions": [_transaction(record) for record in ledger.list_transactions(limit=limit)],
         "certificates": [_certificate(record, now) for record in ledger.certificates()[:SHOWN_CERTIFICATES]],
     }
+
+
+def _is_fresh(said: dict[str, Any], now: datetime) -> bool:
+    """Whether the daemon spoke just now: one that hangs holds its lock and says nothing."""
+    return "at" in said and now - datetime.fromisoformat(said["at"]) < SILENCE_MAX
+
+
+def _is_well(link: dict[str, Any]) -> bool:
+    return bool(link["connected"]) and not link.get("trouble")
 
 
 def _waiting_for_approval(records: tuple[TransactionRecord, ...]) -> int:

@@ -84,6 +84,8 @@ class Requesting:
         return sent + len(deliveries)
 
     def _discard(self, unusable: list[Unusable]) -> None:
+        if not unusable:
+            return
         self._ledger.commit([item.unit for item in unusable])
         for item in unusable:
             self._bus.dead_letter(item.delivery)
