@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -31,6 +32,7 @@ from agents.bootstrap.setup import BrokerAnswers, Setup, set_up
 from protocol.names import OrganisationName
 
 AGENT = Path(sys.executable).with_name("agent")
+ANOTHER_TIME = Path(__file__).with_name("another_time.py")
 
 PATIENCE = 40.0
 """Seconds after which something that should have happened has not; generous, because the machine may be busy."""
@@ -66,10 +68,18 @@ class Result:
         assert not missing, f"{missing} not in: {seen}"
 
 
-def agent(*arguments: object, given: str | None = None, seconds: float = 90.0, **environment: str) -> Result:
-    """Run one command of the program."""
+def agent(
+    *arguments: object,
+    given: str | None = None,
+    seconds: float = 90.0,
+    prefix: tuple[str, ...] = (),
+    clock_off: timedelta | None = None,
+    **environment: str,
+) -> Result:
+    """Run one command of the program; `prefix` is a command that runs it, `clock_off` how wrong its clock is."""
+    program = [AGENT] if clock_off is None else [sys.executable, ANOTHER_TIME, str(clock_off.total_seconds())]
     done = subprocess.run(
-        [AGENT, *map(str, arguments)],
+        [*prefix, *program, *map(str, arguments)],
         input=given,
         stdin=None if given is not None else subprocess.DEVNULL,
         capture_output=True,
@@ -96,15 +106,17 @@ class Organisation:
 
     def __init__(self, name: str, home: Path) -> None:
         self.name, self.home = name, home
-        self.environment: dict[str, str] = {}
-        """For the daemon and for every command, for example another time."""
+        self.prefix: tuple[str, ...] = ()
+        """What runs the daemon and every command, for example in a mount namespace."""
+        self.view = home
+        """The home as this process sees it."""
         self._daemon: subprocess.Popen[bytes] | None = None
 
     # --- commands
 
     def run(self, *arguments: object, **options: Any) -> Result:
         """One command on this home."""
-        return agent(*arguments, "--home", self.home, **{**self.environment, **options})
+        return agent(*arguments, "--home", self.home, prefix=self.prefix, **options)
 
     def ask(self, *arguments: object, **options: Any) -> Any:
         """The result of a command that succeeds."""
@@ -122,6 +134,10 @@ class Organisation:
         return self.home.with_suffix(".log")
 
     @property
+    def _health(self) -> Path:
+        return self.view / "run" / "health.json"
+
+    @property
     def pid(self) -> int:
         """The daemon's process."""
         assert self._daemon is not None
@@ -129,24 +145,21 @@ class Organisation:
 
     def launch(self) -> None:
         """Start the daemon; `started` waits for it."""
+        self._health.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self._daemon = subprocess.Popen(
-                [AGENT, "run", "--home", self.home, "--log", "json"],
+                [*self.prefix, AGENT, "run", "--home", self.home, "--log", "json", "--debug"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | self.environment,
             )
 
     def started(self) -> None:
         """Wait until the daemon holds the lock and has said how it fares, in this life."""
         assert self._daemon is not None
-        process, health = self._daemon, self.home / "run" / "health.json"
-        born = Path(f"/proc/{process.pid}").stat().st_mtime
-        eventually(
-            lambda: process.poll() is not None or (health.exists() and health.stat().st_mtime >= born and self.busy()),
-            f"the daemon of {self.name} is up",
-        )
+        process = self._daemon
+        up = lambda: process.poll() is not None or (self._health.exists() and self.busy())  # noqa: E731
+        eventually(up, f"the daemon of {self.name} is up")
         assert process.poll() is None, f"the daemon of {self.name} ended:\n{self.log.read_text()[-3000:]}"
 
     def start(self) -> None:
@@ -156,7 +169,7 @@ class Organisation:
 
     def busy(self) -> bool:
         """Whether some process works on the home."""
-        return HomeLock(self.home).is_held()
+        return HomeLock(self.view).is_held()
 
     def stop(self, seconds: float = 15.0) -> int:
         """SIGTERM. Its exit code."""
@@ -186,7 +199,7 @@ class Organisation:
     @contextlib.contextmanager
     def opened(self) -> Iterator[Agent]:
         """The agent, opened in this process."""
-        agent = Agent(self.home)
+        agent = Agent(self.view)
         try:
             yield agent
         finally:
@@ -217,7 +230,7 @@ class Organisation:
 
     def credential(self, issuer: Organisation | str) -> Path:
         """Where the current credential from an issuer is."""
-        return self.home / "credentials" / (issuer if isinstance(issuer, str) else issuer.name) / "current"
+        return self.view / "credentials" / (issuer if isinstance(issuer, str) else issuer.name) / "current"
 
 
 class Scene:
