@@ -4,7 +4,7 @@ import os
 
 import pika
 import pytest
-from kit.broker import ADMIN, GivenBroker, channel, depth, password, take
+from kit.broker import ADMIN, GivenBroker, channel, password, take
 
 from protocol import topology
 
