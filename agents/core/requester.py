@@ -32,7 +32,6 @@ from protocol.messages import (
     InvitationProof,
     Issued,
     Message,
-    PeerView,
     Rejected,
     Verified,
 )
@@ -224,8 +223,3 @@ def confirmation_message(
         expires_at=now + CONFIRMATION_LIFETIME,
         body=EnrollmentConfirmation(certificate_digest=Fingerprint.of(certificate), result=result),
     )
-
-
-def verified(seen: PeerView) -> Verified:
-    """The outcome of a channel that both ends have seen."""
-    return Verified(seen=seen)

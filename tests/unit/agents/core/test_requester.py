@@ -1,0 +1,261 @@
+"""The requester's decisions: what is asked, whether the answer fits, what is recorded."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from kit.certificates import CLIENT, NOW, SERVER, distinguished_name, forge_ca, forge_leaf, new_key
+from kit.envelopes import TRANSACTION, B, C, der
+
+from agents.core.effects import (
+    Audit,
+    MoveTransaction,
+    OpenTransaction,
+    PinAnchor,
+    RecordCertificate,
+    RecordPartner,
+    StoreMessage,
+    TransactionKey,
+    Unit,
+)
+from agents.core.requester import (
+    BACKDATE_MAX,
+    CONFIRMATION_LIFETIME,
+    Enrollment,
+    accept,
+    confirmation_message,
+    request_message,
+    unit_for_created,
+    unit_for_issued,
+    unit_for_move,
+)
+from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
+from protocol.errors import ProblemCode, ProtocolError, problem
+from protocol.messages import Delivered, Endpoint, InvitationProof, Issued, PeerView, Rejected, Verified
+from protocol.names import Fingerprint, InvitationId, SerialNumber
+from protocol.transaction import TABLE, Event, Role, State, TransitionError
+
+LATER = NOW + timedelta(hours=1)
+KEY = TransactionKey(Role.REQUESTER, C, TRANSACTION)
+ENDPOINT = Endpoint(host="c.example", port=8443)
+ROOT = forge_ca("client-c root")
+ISSUING = forge_ca("client-c issuing", ROOT, path_length=0)
+OUR_KEY = new_key()
+CSR = parse_csr(
+    build_csr(OUR_KEY, (SubjectName(NameKind.DNS, "api.b.example"), SubjectName(NameKind.DNS, "www.b.example")), None)
+)
+PINNED = frozenset({Fingerprint.of(der(ROOT.certificate))})
+API, WWW = x509.DNSName("api.b.example"), x509.DNSName("www.b.example")
+PROOF = InvitationProof(id=InvitationId("1" * 32), proof=bytes(32))
+ENROLLMENT = Enrollment(TRANSACTION, B, C, CSR, timedelta(days=30), NOW, LATER, "credentials/key.pem")
+REPLY = StoreMessage(KEY, "enrollment.reply", b"sealed reply", LATER, outgoing=False, link=C)
+FAULT = problem(ProblemCode.BAD_CERT_ID, "channel", "nobody", "client-c", "Look.")
+
+
+def leaf(*names, purposes=(CLIENT,), issuer=ISSUING, key=OUR_KEY, **changes):
+    return der(forge_leaf(issuer, list(purposes), names or (API, WWW), key=key, common_name="b", **changes).certificate)
+
+
+def issued(certificate=None, **changes):
+    parts = {
+        "certificate": certificate or leaf(),
+        "chain": (der(ISSUING.certificate),),
+        "trust_bundle": (der(ROOT.certificate),),
+        "endpoint": ENDPOINT,
+        "renew_after": LATER,
+    }
+    return Issued(**(parts | changes))
+
+
+def refusal(answer, *, lifetime=timedelta(days=60), pinned=PINNED, now=NOW):
+    with pytest.raises(ProtocolError) as caught:
+        accept(answer, CSR, lifetime, pinned, now)
+    return caught.value.problems[0]
+
+
+# --- what is asked
+
+
+def test_a_request_asks_for_what_the_enrollment_says():
+    message = request_message(ENROLLMENT, PROOF)
+    assert (message.sender, message.recipient, message.transaction) == (B, C, TRANSACTION)
+    assert (message.issued_at, message.expires_at) == (NOW, LATER)
+    body = message.body
+    assert (body.csr, body.invitation, body.lifetime_seconds, body.predecessor) == (CSR.der, PROOF, 30 * 86_400, None)
+
+
+def test_what_is_not_wanted_is_not_asked_for():
+    body = request_message(replace(ENROLLMENT, lifetime=None), None).body
+    assert (body.invitation, body.lifetime_seconds) == (None, None)
+
+
+def test_a_request_is_recorded_with_its_exact_bytes_before_it_is_sent():
+    names = ("dns:api.b.example", "dns:www.b.example")
+    digest = Fingerprint.of(b"sealed")
+    opening = OpenTransaction(KEY, State.CREATED, digest, NOW, LATER, names, key_path="credentials/key.pem")
+    stored = StoreMessage(KEY, "enrollment.request", b"sealed", NOW, outgoing=True, link=C)
+    audit = Audit(NOW, "created", C, TRANSACTION, "asking client-c")
+    assert unit_for_created(ENROLLMENT, b"sealed") == Unit((opening, stored, audit))
+
+
+# --- does the answer fit
+
+
+def test_an_answer_that_fits_is_accepted():
+    answer = issued()
+    accepted = accept(answer, CSR, timedelta(days=60), PINNED, NOW)
+    certificate = x509.load_der_x509_certificate(answer.certificate)
+    assert (accepted.certificate, accepted.chain, accepted.endpoint) == (answer.certificate, answer.chain, ENDPOINT)
+    assert accepted.anchor == der(ROOT.certificate)
+    assert accepted.public_key == CSR.key.fingerprint
+    assert accepted.serial.to_int() == certificate.serial_number
+    assert (accepted.not_before, accepted.not_after) == (
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+    )
+
+
+def test_fewer_names_and_a_shorter_life_are_accepted():
+    accept(issued(leaf(API, end=NOW + timedelta(hours=2))), CSR, timedelta(days=60), PINNED, NOW)
+
+
+def test_names_are_compared_without_their_case():
+    accept(issued(leaf(x509.DNSName("API.b.example"))), CSR, None, PINNED, NOW)
+
+
+def test_a_certificate_for_another_key_is_refused():
+    assert refusal(issued(leaf(key=new_key()))).got == "a certificate for another key"
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        x509.DNSName("evil.b.example"),
+        x509.DNSName("*.b.example"),
+        x509.RFC822Name("api@b.example"),
+        x509.UniformResourceIdentifier("https://api.b.example"),
+        x509.DirectoryName(distinguished_name("api.b.example")),
+        x509.RegisteredID(x509.ObjectIdentifier("1.2.3")),
+    ],
+    ids=str,
+)
+def test_more_names_than_were_asked_for_are_refused(extra):
+    found = refusal(issued(leaf(API, extra)))
+    assert (found.code, found.allowed) == (ProblemCode.BAD_CERT_TEMPLATE, "names that we asked for")
+
+
+def test_a_longer_life_than_was_asked_for_is_refused():
+    month = timedelta(days=30)
+    start = NOW - BACKDATE_MAX
+    accept(issued(leaf(start=start, end=NOW + month)), CSR, month, PINNED, NOW)
+    found = refusal(issued(leaf(start=start, end=NOW + month + timedelta(seconds=1))), lifetime=month)
+    assert (found.got, found.allowed) == ("a lifetime of 30 days, 0:10:01", "at most 30 days, 0:00:00")
+
+
+def test_where_no_life_was_asked_for_the_issuer_chooses():
+    accept(issued(leaf(end=NOW + timedelta(days=3000))), CSR, None, PINNED, NOW)
+
+
+def test_a_root_that_was_not_pinned_is_refused():
+    other = forge_ca("client-c root")
+    found = refusal(issued(trust_bundle=(der(other.certificate),)))
+    assert (found.field, found.got) == ("trust_bundle", Fingerprint.of(der(other.certificate)))
+    assert next(iter(PINNED)) in found.allowed
+
+
+def test_roots_beside_the_pinned_one_are_no_anchors():
+    other = forge_ca("other root")
+    answer = issued(leaf(issuer=other), chain=(), trust_bundle=(der(other.certificate), der(ROOT.certificate)))
+    assert refusal(answer).code is ProblemCode.SIGNER_NOT_TRUSTED
+
+
+def test_the_pinned_root_is_the_anchor_wherever_it_stands_in_the_bundle():
+    bundle = (der(forge_ca("other root").certificate), der(ROOT.certificate))
+    assert accept(issued(trust_bundle=bundle), CSR, None, PINNED, NOW).anchor == der(ROOT.certificate)
+
+
+def test_a_chain_with_a_gap_is_refused():
+    assert refusal(issued(chain=())).code is ProblemCode.SIGNER_NOT_TRUSTED
+
+
+@pytest.mark.parametrize("purposes", [(SERVER,), None], ids=str)
+def test_a_certificate_that_cannot_open_a_channel_is_refused(purposes):
+    certificate = forge_leaf(ISSUING, purposes and list(purposes), (API,), key=OUR_KEY, common_name="b").certificate
+    assert refusal(issued(der(certificate))).field == "extended key usage"
+
+
+@pytest.mark.parametrize("now", [NOW - timedelta(days=2), NOW + timedelta(days=31)])
+def test_a_certificate_that_is_not_valid_now_is_refused(now):
+    assert refusal(issued(), now=now).code is ProblemCode.BAD_TIME
+
+
+@pytest.mark.parametrize("answer", [issued(b"\x30\x00"), issued(chain=(b"x",)), issued(leaf() + b"\0")])
+def test_what_is_no_certificate_is_refused(answer):
+    assert refusal(answer).code is ProblemCode.BAD_DATA_FORMAT
+
+
+# --- what is recorded
+
+
+@pytest.mark.parametrize("before", [State.CREATED, State.SENT, State.PENDING])
+def test_an_accepted_answer_is_recorded_in_one_unit(before):
+    accepted = accept(issued(), CSR, None, PINNED, NOW)
+    record = RecordCertificate(
+        serial=accepted.serial,
+        issuer=C,
+        subject=B,
+        transaction=TRANSACTION,
+        certificate=accepted.certificate,
+        public_key=CSR.key.fingerprint,
+        not_before=accepted.not_before,
+        not_after=accepted.not_after,
+    )
+    assert unit_for_issued(KEY, before, accepted, B, REPLY) == Unit(
+        (
+            MoveTransaction(KEY, before, State.ISSUED, LATER, accepted.serial),
+            record,
+            REPLY,
+            RecordPartner(C, LATER, endpoint=ENDPOINT),
+            PinAnchor(C, next(iter(PINNED)), der(ROOT.certificate), LATER),
+            Audit(LATER, "issued", C, TRANSACTION, f"serial {accepted.serial}"),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "after"), [(*pair, after) for pair, after in TABLE[Role.REQUESTER].items()]
+)
+def test_every_step_of_the_table_is_recorded_with_what_belongs_to_it(before, event, after):
+    assert unit_for_move(KEY, before, event, LATER, (FAULT,), REPLY) == Unit(
+        (
+            MoveTransaction(KEY, before, after, LATER, problems=(FAULT,)),
+            REPLY,
+            Audit(LATER, after.value, C, TRANSACTION, event.value),
+        )
+    )
+
+
+@pytest.mark.parametrize("state", [State.VERIFIED, State.FAILED, State.EXPIRED, State.REFUSED])
+@pytest.mark.parametrize("event", Event)
+def test_nothing_leads_out_of_an_end(state, event):
+    with pytest.raises(TransitionError):
+        unit_for_move(KEY, state, event, LATER)
+
+
+# --- what is said of it
+
+
+SEEN = PeerView(
+    certificate=Fingerprint.of(b"c"), serial=SerialNumber("1"), subject="", names=(), tls_version="TLSv1.3", cipher="x"
+)
+
+
+@pytest.mark.parametrize(
+    "result", [Verified(seen=SEEN), Delivered(), Rejected(problem=FAULT)], ids=lambda one: one.outcome
+)
+def test_a_confirmation_says_what_became_of_which_certificate(result):
+    message = confirmation_message(KEY, B, b"certificate", result, LATER)
+    assert (message.sender, message.recipient, message.transaction) == (B, C, TRANSACTION)
+    assert (message.issued_at, message.expires_at) == (LATER, LATER + CONFIRMATION_LIFETIME)
+    assert (message.body.certificate_digest, message.body.result) == (Fingerprint.of(b"certificate"), result)
