@@ -146,8 +146,10 @@ class Terminal:
         assert self._shell.poll() is None, f"{self.name} has ended\n{self.since()}"
 
     def close(self) -> None:
-        """End the shell and all that it started."""
+        """End the shell and all that it started: Ctrl-C first. Does nothing the second time."""
         assert self._shell.stdin is not None
+        if self._shell.stdin.closed:
+            return
         self._shell.stdin.close()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if not _group_lives(self._shell.pid, number):
