@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from protocol import jws
-from protocol.errors import EnvelopeError, ProblemCode, problem
+from protocol.errors import EnvelopeError, Problem, ProblemCode, problem
 from protocol.messages import Message, parse_message
 from protocol.names import Fingerprint, OrganisationName
 from protocol.path import Purpose, agent_organisation, load_certificate, verify_path
@@ -92,6 +92,15 @@ class Opened:
     introduced: bool
 
 
+class UntimelyError(EnvelopeError):
+    """Only the times of a message are wrong: one of two clocks is off, or it is late. Who sent it is proven, so it may
+    be answered with words; nothing else may be done with it."""
+
+    def __init__(self, opened: Opened, *problems: Problem) -> None:
+        super().__init__(*problems)
+        self.opened = opened
+
+
 AnchorsOf = Callable[[OrganisationName], Sequence[x509.Certificate]]
 """The trust anchors pinned for one organisation; empty for a stranger."""
 
@@ -103,7 +112,7 @@ def open_envelope(
     sender's anchors at `now` (or to the root that it shows itself: `introduced`), (6) leaf purpose and URI name,
     (7) signature over the received bytes, (8) parse, (9) sender and recipient, (10) times.
 
-    Raises `EnvelopeError`, `PathError` or `MessageError`, all `ProtocolError`.
+    Raises `EnvelopeError` (`UntimelyError` if only step 10 fails), `PathError` or `MessageError`, all `ProtocolError`.
 
     The caller still owes: the invitation's proof if `introduced`; whether the transaction is known; the digest.
     """
@@ -111,8 +120,9 @@ def open_envelope(
     anchors = tuple(anchors_of(unsealed.claimed))
     introduced = unsealed.chain[-1] not in anchors
     signer = signers.signer(unsealed, unsealed.chain[-1:] if introduced else anchors, now)
-    message = read(unsealed, signer, recipient, now)
-    return Opened(message, unsealed.digest, signer.root, introduced)
+    opened = Opened(read(unsealed, signer, recipient), unsealed.digest, signer.root, introduced)
+    _check_times(opened, now)
+    return opened
 
 
 def unseal(data: bytes) -> Unsealed:
@@ -133,8 +143,8 @@ def _claim(header: jws.Header) -> tuple[OrganisationName, tuple[x509.Certificate
     return agent_organisation(chain[0]), chain
 
 
-def read(unsealed: Unsealed, signer: Signer, recipient: OrganisationName, now: datetime) -> Message:
-    """Steps 7 to 10. Raises `EnvelopeError` or `MessageError`."""
+def read(unsealed: Unsealed, signer: Signer, recipient: OrganisationName) -> Message:
+    """Steps 7 to 9. Raises `EnvelopeError` or `MessageError`."""
     message = parse_message(jws.verified_payload(unsealed.jws, signer.key))
     if message.sender != signer.organisation:
         allowed = f"{signer.organisation}, whose certificate signed it"
@@ -142,7 +152,6 @@ def read(unsealed: Unsealed, signer: Signer, recipient: OrganisationName, now: d
     if message.recipient != recipient:
         fix = "Check which issuer the invitation came from and which queue the message was sent to."
         _refuse(ProblemCode.WRONG_AUTHORITY, "recipient", message.recipient, str(recipient), fix)
-    _check_times(message, now)
     return message
 
 
@@ -189,7 +198,14 @@ def _check_size(data: bytes) -> None:
         _refuse(ProblemCode.BAD_DATA_FORMAT, "envelope", f"{len(data)} bytes", f"at most {ENVELOPE_MAX} bytes", fix)
 
 
-def _check_times(message: Message, now: datetime) -> None:
+def _check_times(opened: Opened, now: datetime) -> None:
+    try:
+        _refuse_wrong_times(opened.message, now)
+    except EnvelopeError as error:
+        raise UntimelyError(opened, *error.problems) from None
+
+
+def _refuse_wrong_times(message: Message, now: datetime) -> None:
     ahead = message.issued_at - now
     if ahead > CLOCK_SKEW_MAX:
         got = f"a message from {ahead.total_seconds():.0f} s in the future (sent {message.issued_at}, here it is {now})"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from agents.adapters import files
 from agents.bootstrap.agent import Agent
@@ -135,7 +136,7 @@ def follow(
     """
     deadline = time.monotonic() + wait
     last: State | None = None
-    with _somebody_at_work(agent, key.partner) as trouble:
+    with _somebody_at_work(agent, key.partner) as obstacle:
         while True:
             record = agent.ledger.transactions([key])[key]
             if record.state is not last:
@@ -144,7 +145,7 @@ def follow(
             if is_final(Role.REQUESTER, record.state) and (record.state not in GOOD or acknowledged(agent, key)):
                 return record
             if time.monotonic() > deadline:
-                return _out_of_time(record, wait, trouble())
+                return _out_of_time(record, wait, obstacle())
             time.sleep(POLL_SECONDS)
 
 
@@ -155,20 +156,30 @@ def acknowledged(agent: Agent, key: TransactionKey) -> str | None:
     return body.state if isinstance(body, EnrollmentAcknowledgement) else None
 
 
-def _out_of_time(record: TransactionRecord, wait: float, trouble: str | None) -> TransactionRecord:
+@dataclass(frozen=True, slots=True)
+class _Obstacle:
+    """What keeps an enrollment from going on: no way to the broker, or something that was seen beyond it."""
+
+    unreachable: str | None
+    concern: str | None
+
+
+def _out_of_time(record: TransactionRecord, wait: float, obstacle: _Obstacle) -> TransactionRecord:
     if record.state in GOOD:
         return record
     rest = f"nothing is lost: transaction {record.key.id} goes on with `agent run`, see `agent status`."
-    if trouble:
-        raise UnreachableError(f"{trouble} After {wait:.0f} s the enrollment is {record.state}; {rest}")
+    if obstacle.unreachable:
+        raise UnreachableError(f"{obstacle.unreachable} After {wait:.0f} s the enrollment is {record.state}; {rest}")
+    if obstacle.concern:
+        raise TimedOutError(f"after {wait:.0f} s the enrollment is {record.state}: {obstacle.concern} But {rest}")
     raise TimedOutError(f"after {wait:.0f} s the enrollment is {record.state}; {rest}")
 
 
 @contextmanager
-def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callable[[], str | None]]:
+def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callable[[], _Obstacle]]:
     """The daemon if one runs, else a link of our own for the time of the block. Yields what keeps it from working."""
     if agent.lock.is_held():
-        yield lambda: _daemon_trouble(agent, issuer)
+        yield lambda: _obstacle_of_daemon(agent, issuer)
         return
     from agents.bootstrap.links import open_link
 
@@ -176,7 +187,12 @@ def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callab
     link = open_link(agent, Role.REQUESTER, issuer)
     link.worker.start()
     try:
-        yield lambda: link.worker.health().trouble or link.bus.health().last_error
+        yield lambda: _obstacle(
+            connected=link.bus.health().connected,
+            last_error=link.bus.health().last_error,
+            trouble=link.worker.health().trouble,
+            concern=link.concern(),
+        )
     finally:
         link.worker.stop()
         link.worker.join(10 * ROUND_SECONDS)
@@ -184,7 +200,17 @@ def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callab
         agent.lock.release()
 
 
-def _daemon_trouble(agent: Agent, issuer: OrganisationName) -> str | None:
+def _obstacle_of_daemon(agent: Agent, issuer: OrganisationName) -> _Obstacle:
     links = (agent.health() or {}).get("links", [])
-    ours = [link for link in links if link.get("issuer") == issuer and not link.get("connected")]
-    return next((str(link.get("trouble") or link.get("last_error")) for link in ours), None)
+    wanted = (Role.REQUESTER, issuer)
+    ours: dict[str, Any] = next((one for one in links if (one.get("role"), one.get("issuer")) == wanted), {})
+    return _obstacle(
+        connected=bool(ours.get("connected")),
+        last_error=ours.get("last_error"),
+        trouble=ours.get("trouble"),
+        concern=ours.get("concern"),
+    )
+
+
+def _obstacle(*, connected: bool, last_error: str | None, trouble: str | None, concern: str | None) -> _Obstacle:
+    return _Obstacle(None if connected else (trouble or last_error), trouble or concern)

@@ -34,8 +34,11 @@ def open_link(agent: Agent, role: Role, issuer: OrganisationName, *, upkeep: boo
     """
     queue = request_queue(agent.name) if role is Role.ISSUER else reply_queue(agent.name)
     bus = AmqpBus(agent.access(issuer), agent.name, queue, agent.clock, agent.log)
-    work = _issuing(agent, bus, upkeep=upkeep) if role is Role.ISSUER else requesting(agent, issuer, bus).work
-    return Link(bus, Worker(f"{role.value} {issuer}", work, bus, agent.log))
+    title = f"{role.value} {issuer}"
+    if role is Role.ISSUER:
+        return Link(bus, Worker(title, _issuing(agent, bus, upkeep=upkeep), bus, agent.log))
+    service = requesting(agent, issuer, bus)
+    return Link(bus, Worker(title, service.work, bus, agent.log), service.concern)
 
 
 def requesting(agent: Agent, issuer: OrganisationName, bus: AmqpBus) -> Requesting:

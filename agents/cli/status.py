@@ -67,6 +67,8 @@ def _state(link: dict[str, Any]) -> str:
         return f"in trouble: {link['trouble']}"
     if link.get("blocked"):
         return f"blocked by the broker: {link['blocked']}"
+    if link.get("connected") and link.get("concern"):
+        return f"connected; last concern: {link['concern']}"
     return "connected" if link.get("connected") else f"not connected: {link.get('last_error') or 'connecting'}"
 
 

@@ -108,12 +108,12 @@ class Answering:
                 parsed.opened, requester, self._invitation(parsed.opened, invitations), self._us, self._clock.now()
             )
         except ProtocolError as error:
-            return self._turn_away(parsed.opened, error)
+            return self.turn_away(parsed.opened, error)
         except ConfigurationError as error:
             self._log.error(
                 "policy unusable", partner=sender, why=str(error), fix="mend the file; the partner can ask again"
             )
-            return self._turn_away(parsed.opened, _not_now())
+            return self.turn_away(parsed.opened, _not_now())
         case = Case(parsed.opened, parsed.sealed, _names(parsed.csr), before)
         if isinstance(parsed.csr, ProtocolError):
             return self._refuse(case, parsed.csr.problems)
@@ -201,7 +201,7 @@ class Answering:
         )
         return Answer(unit_for_refused(case, result.problems, sealed, self._us, self._clock.now()), sealed)
 
-    def _turn_away(self, opened: Opened, error: ProtocolError) -> Answer | None:
+    def turn_away(self, opened: Opened, error: ProtocolError) -> Answer | None:
         """Refuse without recording a transaction: who asked is not proven. The answer goes to the partner of that name,
         whom we know from our own records, so nobody else can be made to receive it."""
         key = key_of(opened)

@@ -33,6 +33,8 @@ class Link:
 
     bus: Bus
     worker: Worker
+    concern: Callable[[], str | None] = lambda: None
+    """What keeps its transactions waiting although the link is up; None if nothing does."""
 
 
 LinkKey = tuple[Role, OrganisationName]
@@ -133,7 +135,13 @@ class Daemon:
     def _link_health(self, key: LinkKey, link: Link) -> dict[str, Any]:
         health = link.bus.health()
         state = asdict(health) | {"since": health.since.isoformat()}
-        return {"role": key[0].value, "issuer": key[1], **state, "trouble": link.worker.health().trouble}
+        return {
+            "role": key[0].value,
+            "issuer": key[1],
+            **state,
+            "trouble": link.worker.health().trouble,
+            "concern": link.concern(),
+        }
 
     def _finish(self) -> None:
         """Let every worker end its round, then close the links and the channel. Bounded in time."""

@@ -27,6 +27,9 @@ class Unusable:
 
     delivery: Delivery
     unit: Unit
+    reason: str
+    error: ProtocolError | None = None
+    """Why it could not be opened; None if it was opened and is of no use."""
 
 
 class Inbox:
@@ -47,7 +50,7 @@ class Inbox:
             if isinstance(opened, Opened):
                 letters.append(Letter(delivery, opened))
             else:
-                unusable.append(self.unusable(delivery, str(opened)))
+                unusable.append(self.unusable(delivery, str(opened), opened))
         return letters, unusable
 
     def open_one(self, body: bytes) -> Opened | ProtocolError:
@@ -63,7 +66,8 @@ class Inbox:
         except ProtocolError as error:
             return error
 
-    def unusable(self, delivery: Delivery, reason: str) -> Unusable:
+    def unusable(self, delivery: Delivery, reason: str, error: ProtocolError | None = None) -> Unusable:
         """What is recorded of a delivery that was of no use for `reason`."""
-        self._log.warning("message quarantined", why=reason, bytes=len(delivery.body))
-        return Unusable(delivery, Unit((Quarantine(self._link, self._clock.now(), reason, delivery.body),)))
+        self._log.warning("message unusable", why=reason, bytes=len(delivery.body))
+        quarantine = Quarantine(self._link, self._clock.now(), reason, delivery.body)
+        return Unusable(delivery, Unit((quarantine,)), reason, error)

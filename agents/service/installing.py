@@ -40,6 +40,7 @@ RETRY_MAX = 15.0
 class _Retry:
     due: float
     wait: float
+    why: str
 
 
 class Installing:
@@ -67,6 +68,10 @@ class Installing:
         for record in self._ledger.list_transactions(Role.REQUESTER, underway, partner=self._issuer):
             if self._is_due(record):
                 self._advance(record)
+
+    def concern(self) -> str | None:
+        """Why a credential is not verified yet and will be tried again; None if none waits for that."""
+        return next((retry.why for retry in tuple(self._retries.values())), None)
 
     def _is_due(self, record: TransactionRecord) -> bool:
         retry = self._retries.get(record.key.id)
@@ -141,7 +146,7 @@ class Installing:
             return
         last = self._retries.get(record.key.id)
         wait = min(last.wait * 2, RETRY_MAX) if last else RETRY_FIRST
-        self._retries[record.key.id] = _Retry(self._clock.monotonic() + wait, wait)
+        self._retries[record.key.id] = _Retry(self._clock.monotonic() + wait, wait, str(error))
         self._log.warning("will try again", transaction=record.key.id, why=str(error), again_in_seconds=wait)
 
     def _give_up(self, record: TransactionRecord, certificate: CertificateRecord, why: str) -> None:

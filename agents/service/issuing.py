@@ -26,7 +26,7 @@ from agents.ports import (
 from agents.service.answering import Answering, Parsed, parse
 from agents.service.inbox import Inbox, Letter, Unusable
 from agents.service.partners import Partners
-from protocol.envelope import Sealer
+from protocol.envelope import Sealer, UntimelyError
 from protocol.errors import ProtocolError
 from protocol.messages import EnrollmentConfirmation, EnrollmentRequest
 from protocol.names import Fingerprint, InvitationId, OrganisationName, SerialNumber
@@ -93,7 +93,7 @@ class Issuing:
     def _deal_with(self, deliveries: list[Delivery]) -> None:
         letters, unusable = self._inbox.open(deliveries)
         records = self._ledger.transactions([key_of(letter.opened) for letter in letters])
-        done = [_Done(item.delivery, item.unit, None, dead=True) for item in unusable]
+        done = [self._set_aside(item) for item in unusable]
         fresh = []
         for letter in letters:
             record = records.get(key_of(letter.opened))
@@ -175,6 +175,19 @@ class Issuing:
         )
         stored = StoreMessage(record.key, ACKNOWLEDGEMENT, sealed, now, outgoing=True, link=self._us)
         return _Done(letter.delivery, Unit((*unit.effects, stored)), reply, record.key)
+
+    def _set_aside(self, unusable: Unusable) -> _Done:
+        """A partner whose request has only its times wrong is told so: it cannot see from there which clock is off."""
+        error = unusable.error
+        if not isinstance(error, UntimelyError) or not isinstance(error.opened.message.body, EnrollmentRequest):
+            return self._dead(unusable)
+        answer = self._answering.turn_away(error.opened, error)
+        if answer is None:
+            return self._dead(unusable)
+        message = error.opened.message
+        return _Done(
+            unusable.delivery, answer.unit, self._reply(message.sender, message.transaction, REPLY, answer.sealed)
+        )
 
     def _dead(self, unusable: Unusable) -> _Done:
         return _Done(unusable.delivery, unusable.unit, None, dead=True)

@@ -64,6 +64,7 @@ class Requesting:
         self._relay = Relay(us, issuer, bus, ledger, clock, log)
         self._next_watch = 0.0
         self._repeat: dict[TransactionKey, tuple[datetime, timedelta]] = {}
+        self._set_aside: str | None = None
 
     def work(self, timeout: float) -> int:
         """One round: send, take answers, go on with what is issued. Returns how many messages came or went.
@@ -83,9 +84,15 @@ class Requesting:
             self._watch_waiting()
         return sent + len(deliveries)
 
+    def concern(self) -> str | None:
+        """Why something waits, as far as that shows from here: the last answer was of no use, the channel does not
+        come up. None if all is well. May be asked by any thread."""
+        return self._set_aside or self._installing.concern()
+
     def _discard(self, unusable: list[Unusable]) -> None:
         if not unusable:
             return
+        self._set_aside = unusable[-1].reason
         self._ledger.commit([item.unit for item in unusable])
         for item in unusable:
             self._bus.dead_letter(item.delivery)
@@ -98,6 +105,7 @@ class Requesting:
         if reason or record is None:
             return self._inbox.unusable(letter.delivery, reason or "an answer to a request that was never made here")
         self._record(letter, record)
+        self._set_aside = None
         self._partners.forget()
         self._bus.acknowledge([letter.delivery])
         return None

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from kit.certificates import CLIENT, DAY, NOW, forge_ca
 from kit.envelopes import B, C, D, agent_of, der, forge_envelope, header_of, message, organisation
 
-from protocol.envelope import CLOCK_SKEW_MAX, ENVELOPE_MAX, LIFETIME_MAX, Identity, Opened, reread, unseal
+from protocol.envelope import (
+    CLOCK_SKEW_MAX,
+    ENVELOPE_MAX,
+    LIFETIME_MAX,
+    Identity,
+    Opened,
+    UntimelyError,
+    reread,
+    unseal,
+)
 from protocol.errors import EnvelopeError, MessageError, PathError, ProblemCode, ProtocolError
 from protocol.messages import EnrollmentRequest
 from protocol.names import Fingerprint
@@ -392,26 +401,32 @@ def test_clocks_may_differ_a_little(offset):
 
 
 def test_a_message_from_the_future_says_by_how_much():
-    problem = refusal(SEALED, CLIENT_B, now=NOW - timedelta(seconds=420))
+    problem = refusal(SEALED, CLIENT_B, kind=UntimelyError, now=NOW - timedelta(seconds=420))
     assert (problem.code, problem.field) == (ProblemCode.BAD_TIME, "issued_at")
     assert problem.got.startswith("a message from 420 s in the future (sent 2026-03-01 12:00:00+00:00")
     assert "NTP" in problem.fix
 
 
 def test_a_message_that_expired_says_how_long_ago():
-    problem = refusal(SEALED, CLIENT_B, now=NOW + timedelta(hours=2))
+    problem = refusal(SEALED, CLIENT_B, kind=UntimelyError, now=NOW + timedelta(hours=2))
     assert (problem.code, problem.field) == (ProblemCode.BAD_TIME, "expires_at")
     assert problem.got.startswith("a message that expired 3600 s ago")
 
 
+def test_an_untimely_message_says_who_sent_it_so_that_it_can_be_answered():
+    with pytest.raises(UntimelyError) as caught:
+        CLIENT_C.open(SEALED, CLIENT_B, now=NOW - timedelta(hours=1))
+    assert caught.value.opened == CLIENT_C.open(SEALED, CLIENT_B)
+
+
 def test_a_microsecond_beyond_the_allowed_difference_is_too_much():
-    refusal(SEALED, CLIENT_B, now=NOW - CLOCK_SKEW_MAX - MICROSECOND)
-    refusal(SEALED, CLIENT_B, now=NOW + timedelta(hours=1) + CLOCK_SKEW_MAX + MICROSECOND)
+    refusal(SEALED, CLIENT_B, kind=UntimelyError, now=NOW - CLOCK_SKEW_MAX - MICROSECOND)
+    refusal(SEALED, CLIENT_B, kind=UntimelyError, now=NOW + timedelta(hours=1) + CLOCK_SKEW_MAX + MICROSECOND)
 
 
 def test_a_message_may_live_so_long_and_no_longer():
     assert CLIENT_C.open(CLIENT_B.seal(C, expires_at=NOW + LIFETIME_MAX), CLIENT_B)
-    problem = refusal(CLIENT_B.seal(C, expires_at=NOW + LIFETIME_MAX + MICROSECOND), CLIENT_B)
+    problem = refusal(CLIENT_B.seal(C, expires_at=NOW + LIFETIME_MAX + MICROSECOND), CLIENT_B, kind=UntimelyError)
     assert problem.allowed == "at most 30 days, 0:00:00"
 
 
