@@ -100,21 +100,28 @@ class Answering:
         before: State = State.RECEIVED,
         denied: Problem | None = None,
     ) -> Answer | None:
-        """Decide one request. None where there is nobody to answer: a sender that no agreement names."""
+        """Decide one request. None where there is nobody to answer: a sender that no agreement names.
+
+        Raises `ConfigurationError` if the agreement cannot be read and the request is a held one, which can wait.
+        """
         sender = parsed.opened.message.sender
+        case = Case(parsed.opened, parsed.sealed, _names(parsed.csr), before)
         try:
             requester = Requester(sender, self._partners.pinned(sender), self._policy_of(sender))
             admission = authenticate(
                 parsed.opened, requester, self._invitation(parsed.opened, invitations), self._us, self._clock.now()
             )
         except ProtocolError as error:
+            if before is State.PENDING:  # who asked was proven when the request was held
+                return self._refuse(case, error.problems)
             return self.turn_away(parsed.opened, error)
         except ConfigurationError as error:
+            if before is State.PENDING:
+                raise
             self._log.error(
                 "policy unusable", partner=sender, why=str(error), fix="mend the file; the partner can ask again"
             )
             return self.turn_away(parsed.opened, _not_now())
-        case = Case(parsed.opened, parsed.sealed, _names(parsed.csr), before)
         if isinstance(parsed.csr, ProtocolError):
             return self._refuse(case, parsed.csr.problems)
         if denied is not None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from agents.core.effects import Quarantine, Unit
 from agents.ports import Clock, Delivery, Log
+from agents.service.isolation import Fault, alone
 from agents.service.partners import Partners
 from protocol.envelope import KnownSigners, Opened, open_envelope
 from protocol.errors import ProtocolError
@@ -43,14 +45,16 @@ class Inbox:
         self._signers = KnownSigners()
 
     def open(self, deliveries: Sequence[Delivery]) -> tuple[list[Letter], list[Unusable]]:
-        """Open each delivery on its own."""
+        """Open each delivery on its own. Raises `LedgerUnavailableError`."""
         letters, unusable = [], []
         for delivery in deliveries:
-            opened = self.open_one(delivery.body)
-            if isinstance(opened, Opened):
-                letters.append(Letter(delivery, opened))
-            else:
-                unusable.append(self.unusable(delivery, str(opened), opened))
+            match alone(partial(self.open_one, delivery.body), self._log, "opening an envelope"):
+                case Opened() as opened:
+                    letters.append(Letter(delivery, opened))
+                case ProtocolError() as error:
+                    unusable.append(self.unusable(delivery, str(error), error))
+                case Fault(reason):
+                    unusable.append(self.unusable(delivery, reason))
         return letters, unusable
 
     def open_one(self, body: bytes) -> Opened | ProtocolError:

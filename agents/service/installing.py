@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from agents.core.effects import Effect, RecordSession, StoreMessage
 from agents.core.requester import confirmation_message, unit_for_move
-from agents.errors import AgentError, NotVerifiedError, UnreachableError
+from agents.errors import AgentError, LedgerUnavailableError, NotVerifiedError, UnreachableError
 from agents.ports import (
     CertificateRecord,
     ChannelCredential,
@@ -22,6 +23,7 @@ from agents.ports import (
     Log,
     TransactionRecord,
 )
+from agents.service.isolation import Fault, alone
 from protocol.envelope import Sealer, reread
 from protocol.errors import Problem, ProblemCode, problem
 from protocol.messages import Delivered, EnrollmentReply, Issued, Rejected, Verified
@@ -67,7 +69,9 @@ class Installing:
         underway = {State.ISSUED, State.INSTALLED}
         for record in self._ledger.list_transactions(Role.REQUESTER, underway, partner=self._issuer):
             if self._is_due(record):
-                self._advance(record)
+                step = alone(partial(self._advance, record), self._log, "installing a credential")
+                if isinstance(step, Fault):
+                    self._abandon(record, step.reason)
 
     def concern(self) -> str | None:
         """Why a credential is not verified yet and will be tried again; None if none waits for that."""
@@ -91,6 +95,8 @@ class Installing:
             self._retries.pop(record.key.id, None)
         except NotVerifiedError as error:
             self._give_up(record, certificate, str(error))
+        except LedgerUnavailableError:
+            raise
         except AgentError as error:
             self._try_again(record, certificate, error)
 
@@ -155,6 +161,14 @@ class Installing:
         self._log.error("channel not verified", transaction=record.key.id, partner=self._issuer, why=why, fix=fix)
         confirmation = self._confirmation(record, certificate, Rejected(problem=reason))
         self._move(record, Event.UNUSABLE, confirmation, problems=(reason,))
+        self._retries.pop(record.key.id, None)
+
+    def _abandon(self, record: TransactionRecord, why: str) -> None:
+        """End a transaction that this program cannot go on with; its issuer withdraws the certificate in time."""
+        fix = "Enroll again; the credential in use is untouched."
+        reason = problem(ProblemCode.SYSTEM_FAILURE, "credential", why, "an installed credential", fix)
+        self._log.error("credential given up", transaction=record.key.id, partner=self._issuer, why=why, fix=fix)
+        self._move(record, Event.UNUSABLE, problems=(reason,))
         self._retries.pop(record.key.id, None)
 
     def _confirmation(

@@ -6,8 +6,9 @@ signed leaves before its row is committed, and each item fails alone. Publishing
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from agents.core.effects import MarkSent, StoreMessage, TransactionKey, Unit
 from agents.core.issuer import acknowledgement, key_of, unit_for_confirmation
@@ -25,6 +26,7 @@ from agents.ports import (
 )
 from agents.service.answering import Answering, Parsed, parse
 from agents.service.inbox import Inbox, Letter, Unusable
+from agents.service.isolation import Fault, alone
 from agents.service.partners import Partners
 from protocol.envelope import Sealer, UntimelyError
 from protocol.errors import ProtocolError
@@ -93,26 +95,41 @@ class Issuing:
     def _deal_with(self, deliveries: list[Delivery]) -> None:
         letters, unusable = self._inbox.open(deliveries)
         records = self._ledger.transactions([key_of(letter.opened) for letter in letters])
-        done = [self._set_aside(item) for item in unusable]
+        done = [self._guarded(item.delivery, partial(self._set_aside, item)) for item in unusable]
         fresh = []
         for letter in letters:
             record = records.get(key_of(letter.opened))
             if isinstance(letter.opened.message.body, EnrollmentRequest) and record is None:
                 fresh.append(letter)
             else:
-                done.append(self._alone(letter, record))
+                done.append(self._guarded(letter.delivery, partial(self._on_record, letter, record)))
         done.extend(self._answer(fresh))
         self._finish(done)
 
     def _answer(self, letters: Sequence[Letter]) -> list[_Done]:
         """The stages for new requests: parse all, look up once for all, then judge, sign and seal each."""
-        parsed = [parse(letter.opened, letter.delivery.body) for letter in letters]
+        looked_at = [
+            (letter, alone(partial(parse, letter.opened, letter.delivery.body), self._log, "reading a request"))
+            for letter in letters
+        ]
+        parsed = [item for _, item in looked_at if isinstance(item, Parsed)]
         invitations = self._ledger.invitations([id for item in parsed if (id := _invitation_of(item))])
         keys = [item.csr.key.fingerprint for item in parsed if not isinstance(item.csr, ProtocolError)]
         holders = dict(self._ledger.key_holders(keys))
         return [
-            self._answer_one(letter, item, invitations, holders) for letter, item in zip(letters, parsed, strict=True)
+            self._failed(letter.delivery, item)
+            if isinstance(item, Fault)
+            else self._guarded(letter.delivery, partial(self._answer_one, letter, item, invitations, holders))
+            for letter, item in looked_at
         ]
+
+    def _guarded(self, delivery: Delivery, step: Callable[[], _Done]) -> _Done:
+        """Deal with one message; one that brings a fault of ours to light is quarantined, and the others go on."""
+        done = alone(step, self._log, "answering a message")
+        return self._failed(delivery, done) if isinstance(done, Fault) else done
+
+    def _failed(self, delivery: Delivery, fault: Fault) -> _Done:
+        return self._dead(self._inbox.unusable(delivery, fault.reason))
 
     def _answer_one(
         self,
@@ -132,7 +149,7 @@ class Issuing:
         reply = self._reply(letter.opened.message.sender, letter.opened.message.transaction, REPLY, answer.sealed)
         return _Done(letter.delivery, answer.unit, reply, key_of(letter.opened))
 
-    def _alone(self, letter: Letter, record: TransactionRecord | None) -> _Done:
+    def _on_record(self, letter: Letter, record: TransactionRecord | None) -> _Done:
         """A message about a transaction that is on record, or should be."""
         body = letter.opened.message.body
         if isinstance(body, EnrollmentRequest) and record is not None:
@@ -213,9 +230,10 @@ class Issuing:
         self._partners.forget()
 
     def _commit(self, units: list[Unit]) -> tuple[bool, ...]:
-        sent, self._sent = self._sent, []
-        marks = [Unit((MarkSent(tuple(sent), self._clock.now()),))] if sent else []
-        return self._ledger.commit([*marks, *units])[len(marks) :]
+        marks = [Unit((MarkSent(tuple(self._sent), self._clock.now()),))] if self._sent else []
+        recorded = self._ledger.commit([*marks, *units])[len(marks) :]
+        self._sent.clear()
+        return recorded
 
     def _settle(self) -> None:
         """Collect the confirms of the batch before. What is not confirmed stays in the outbox for the sweep."""

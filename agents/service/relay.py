@@ -53,8 +53,7 @@ class Relay:
         """
         if not self._bus.health().connected:
             return 0
-        rows = self._ledger.outbox(self._link, BATCH) if rows is None else rows
-        due = [row for row in rows if self._is_due(row.sequence)]
+        due = self._due() if rows is None else [row for row in rows if self._is_due(row.sequence)]
         if not due:
             return 0
         outcomes = self._bus.publish([outgoing(self._us, row) for row in due]).outcomes()
@@ -63,6 +62,15 @@ class Relay:
             self._note(row, outcome)
         self._record(confirmed)
         return len(confirmed)
+
+    def _due(self) -> list[OutboxRecord]:
+        """The oldest messages that are due: those of a partner without a queue must not keep all others waiting."""
+        due: list[OutboxRecord] = []
+        page = self._ledger.outbox(self._link, BATCH)
+        while page and len(due) < BATCH:
+            due += [row for row in page if self._is_due(row.sequence)]
+            page = self._ledger.outbox(self._link, BATCH, page[-1].sequence) if len(page) == BATCH else ()
+        return due[:BATCH]
 
     def _is_due(self, sequence: int) -> bool:
         return self._retry.get(sequence, (0.0, 0.0))[0] <= self._clock.monotonic()

@@ -6,17 +6,19 @@ Every step is recorded before the next begins, so that a restart goes on where i
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from agents.core.effects import MarkUnpublished, PinAnchor, StoreMessage, TransactionKey, Unit
-from agents.core.requester import accept, confirmation_message, unit_for_issued, unit_for_move
+from agents.core.requester import Accepted, accept, confirmation_message, unit_for_issued, unit_for_move
 from agents.ports import Bus, Clock, Ledger, Log, TransactionRecord
 from agents.service.inbox import Inbox, Letter, Unusable
 from agents.service.installing import Installing
+from agents.service.isolation import Fault, alone
 from agents.service.partners import Partners
 from agents.service.relay import Relay
 from protocol.csr import parse_csr
 from protocol.envelope import Sealer, reread
-from protocol.errors import ProtocolError
+from protocol.errors import ProblemCode, ProtocolError, problem
 from protocol.messages import (
     EnrollmentAcknowledgement,
     EnrollmentReply,
@@ -75,7 +77,9 @@ class Requesting:
         deliveries = self._bus.receive(BATCH, 0.0 if sent else timeout)
         letters, unusable = self._inbox.open(deliveries)
         for letter in letters:
-            outcome = self._take(letter)
+            outcome = alone(partial(self._take, letter), self._log, "taking an answer")
+            if isinstance(outcome, Fault):
+                outcome = self._inbox.unusable(letter.delivery, outcome.reason)
             unusable.extend([outcome] if outcome else [])
         self._discard(unusable)
         self._installing.work()
@@ -113,6 +117,8 @@ class Requesting:
     def _why_unusable(self, letter: Letter, record: TransactionRecord | None) -> str | None:
         """None for an answer from the issuer we asked, to the very request that we sent."""
         message, root = letter.opened.message, Fingerprint.of(letter.opened.root)
+        if message.sender != self._issuer:
+            return f"a message from {message.sender} in the virtual host of {self._issuer}"
         pinned = self._partners.pinned(message.sender)
         if root not in pinned:
             return f"{message.sender} signed under the root {root}, but pinned is {', '.join(sorted(pinned)) or 'none'}"
@@ -133,7 +139,13 @@ class Requesting:
             self._log.info("acknowledged", transaction=record.key.id, partner=self._issuer, state=body.state)
             self._ledger.commit([Unit((kept,))])
         elif isinstance(body, EnrollmentReply) and record.state in WAITING:
-            self._ledger.commit([self._unit_for_reply(body, record, kept, letter.opened.root)])
+            self._record_reply(body, record, kept, letter.opened.root)
+
+    def _record_reply(self, reply: EnrollmentReply, record: TransactionRecord, kept: StoreMessage, root: bytes) -> None:
+        (recorded,) = self._ledger.commit([self._unit_for_reply(reply, record, kept, root)])
+        if not recorded and isinstance(reply.result, Issued):
+            # Of what it records, only the serial number can be in the way: the issuer has used it before.
+            self._ledger.commit([self._unit_for_unacceptable(reply.result, record, kept, _serial_twice())])
 
     def _unit_for_reply(
         self, reply: EnrollmentReply, record: TransactionRecord, kept: StoreMessage, root: bytes
@@ -149,14 +161,21 @@ class Requesting:
                 return self._unit_for_issued(issued, record, kept)
 
     def _unit_for_issued(self, issued: Issued, record: TransactionRecord, kept: StoreMessage) -> Unit:
+        match alone(partial(self._accept, issued, record, kept.at), self._log, "judging a certificate"):
+            case Accepted() as accepted:
+                return unit_for_issued(record.key, record.state, accepted, self._us, kept)
+            case ProtocolError() as error:
+                return self._unit_for_unacceptable(issued, record, kept, error)
+            case Fault():
+                return self._unit_for_unacceptable(issued, record, kept, _our_fault())
+
+    def _accept(self, issued: Issued, record: TransactionRecord, now: datetime) -> Accepted | ProtocolError:
+        asked = self._asked(record)
+        lifetime = timedelta(seconds=asked.lifetime_seconds) if asked.lifetime_seconds else None
         try:
-            asked = self._asked(record)
-            seconds = asked.lifetime_seconds
-            lifetime = timedelta(seconds=seconds) if seconds else None
-            accepted = accept(issued, parse_csr(asked.csr), lifetime, self._partners.pinned(self._issuer), kept.at)
+            return accept(issued, parse_csr(asked.csr), lifetime, self._partners.pinned(self._issuer), now)
         except ProtocolError as error:
-            return self._unit_for_unacceptable(issued, record, kept, error)
-        return unit_for_issued(record.key, record.state, accepted, self._us, kept)
+            return error
 
     def _asked(self, record: TransactionRecord) -> EnrollmentRequest:
         """The request of a transaction, from the exact bytes that were sent."""
@@ -202,3 +221,15 @@ class Requesting:
             wait = min(wait * 2, REPEAT_MAX)
             due = now + wait
         self._repeat[record.key] = (due, wait)
+
+
+def _serial_twice() -> ProtocolError:
+    fix = "The issuer must never use a serial number twice (RFC 5280 section 4.1.2.2): mend that, then enroll again."
+    got, allowed = "a serial number that another certificate of this issuer has", "a new serial number"
+    return ProtocolError(problem(ProblemCode.BAD_CERT_TEMPLATE, "certificate", got, allowed, fix))
+
+
+def _our_fault() -> ProtocolError:
+    fix = "Nothing is wrong with the certificate: tell the requester's operator, then enroll again."
+    got = "a certificate that the requester could not judge"
+    return ProtocolError(problem(ProblemCode.SYSTEM_FAILURE, "certificate", got, "a judgement", fix))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
-from agents.core.effects import Audit, MoveTransaction, Unit
+from agents.core.effects import Audit, MoveTransaction, TransactionKey, Unit
 from agents.core.issuer import unit_for_lapse
+from agents.errors import ConfigurationError
 from agents.ports import Clock, Ledger, Log, TransactionRecord
 from agents.service.answering import Answer, Answering, parse
 from agents.service.inbox import Inbox
+from agents.service.isolation import Fault, alone
 from agents.service.relay import Relay
 from protocol.envelope import Opened
 from protocol.errors import Problem, ProblemCode, ProtocolError, problem
@@ -18,6 +21,9 @@ from protocol.transaction import Event, Role, State, step
 
 LOOK_SECONDS = 0.5
 """How soon an operator's word on a held request is acted on."""
+
+LATER_SECONDS = 60.0
+"""How long a held request that could not be decided is left alone."""
 
 SWEEP_SECONDS = 5.0
 """A reply that waits for its confirm at two sweeps in a row is published again."""
@@ -46,6 +52,8 @@ class Upkeep:
         self._clock, self._log = clock, log
         self._waiting: frozenset[int] = frozenset()
         self._next_sweep = self._next_look = 0.0
+        self._later: dict[TransactionKey, float] = {}
+        """Held requests that could not be decided: when to try again (monotonic)."""
 
     def work(self) -> None:
         """Do what is due; cheap when called often. Raises `LedgerUnavailableError`."""
@@ -60,10 +68,27 @@ class Upkeep:
 
     def _look(self) -> None:
         held = self._ledger.list_transactions(Role.ISSUER, {State.PENDING})
-        decided = [self._decide(record) for record in held if record.approval is not None]
+        decided = [self._try(record) for record in held if record.approval is not None and self._is_due(record)]
         self._expire([record for record in held if record.approval is None])
+        self._later = {record.key: self._later[record.key] for record in held if record.key in self._later}
         if any(decided):
             self._relay.flush()
+
+    def _is_due(self, record: TransactionRecord) -> bool:
+        return self._later.get(record.key, 0.0) <= self._clock.monotonic()
+
+    def _try(self, record: TransactionRecord) -> bool:
+        """Decide one held request alone: where that cannot be done now, it stays held and is tried again later."""
+        try:
+            decided = alone(partial(self._decide, record), self._log, "deciding on a held request")
+        except ConfigurationError as error:
+            fix = "mend the file; the request stays held until then"
+            self._log.error("policy unusable", partner=record.key.partner, why=str(error), fix=fix)
+            decided = Fault(str(error))
+        if isinstance(decided, Fault):
+            self._later[record.key] = self._clock.monotonic() + LATER_SECONDS
+            return False
+        return decided
 
     def _decide(self, record: TransactionRecord) -> bool:
         """Answer a held request as the operator said. The policy is asked again: it may have changed meanwhile."""
@@ -109,8 +134,9 @@ class Upkeep:
         late = now - self._confirm_within
         for record in self._ledger.list_transactions(Role.ISSUER, {State.ISSUED}, updated_before=late):
             if record.serial:
-                self._ledger.commit([unit_for_lapse(record.key, record.serial, self._us, now)])
-                self._log.warning("certificate lapsed", transaction=record.key.id, partner=record.key.partner)
+                (recorded,) = self._ledger.commit([unit_for_lapse(record.key, record.serial, self._us, now)])
+                if recorded:  # else another process recorded a confirmation in this very moment
+                    self._log.warning("certificate lapsed", transaction=record.key.id, partner=record.key.partner)
 
     def _sweep(self) -> None:
         """Publish replies that wait since the last sweep: a process ended between commit and confirm, or the broker

@@ -1,0 +1,345 @@
+"""An issuer and its requesters as services: real ledgers, keys and channels, a broker in memory, a clock to move."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from kit.certificates import Forged, forge_ca, forge_server
+from kit.channel import RecordingLog
+from kit.clocks import HandClock
+from kit.envelopes import B, C, D, Organisation, agent_of, der
+from kit.fake_bus import FakeBroker, Held
+from kit.pki import Holder
+from kit.policies import dns_patterns, make_policy
+
+from agents.adapters.clock import SystemClock
+from agents.adapters.credentials import CredentialFiles
+from agents.adapters.entropy import SystemEntropy
+from agents.adapters.keystore.opened import CaSigner
+from agents.adapters.ledger import open_ledger
+from agents.adapters.tls import TlsChannelDialer, TlsChannelListener
+from agents.core.admission import IssuedFacts, admit
+from agents.core.effects import TransactionKey
+from agents.core.policy import Policy
+from agents.core.requester import Enrollment
+from agents.errors import ConfigurationError, LedgerUnavailableError
+from agents.ports import ChannelCredential, TransactionRecord
+from agents.service.answering import Answering
+from agents.service.enrolling import begin, take_in
+from agents.service.inbox import Inbox
+from agents.service.installing import Installing
+from agents.service.inviting import invite
+from agents.service.issuing import Issuing
+from agents.service.partners import Partners
+from agents.service.relay import Relay
+from agents.service.requesting import Requesting
+from agents.service.upkeep import Upkeep
+from protocol import topology
+from protocol.certificate import serial_number
+from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
+from protocol.envelope import reread
+from protocol.invitation import Invitation
+from protocol.messages import Endpoint, Message
+from protocol.names import Fingerprint, OrganisationName
+from protocol.path import load_certificate
+from protocol.transaction import State
+
+CONFIRM_WITHIN = timedelta(minutes=30)
+NOWHERE = Endpoint(host="localhost", port=1)
+"""Nobody listens here."""
+
+
+class TestLog(RecordingLog):
+    """Keeps what is said, faults in the program too."""
+
+    __test__ = False
+
+    def exception(self, event: str, **fields: object) -> None:
+        self.lines.append(("exception", event, fields))
+
+    def bind(self, **fields: object) -> TestLog:
+        return self
+
+    def faults(self) -> list[dict[str, object]]:
+        return [fields for level, _, fields in self.lines if level == "exception"]
+
+
+class BreakableLedger:
+    """A real ledger that is out of order when a test wants it: at the n-th call of a method from now."""
+
+    def __init__(self, ledger: Any) -> None:
+        self._ledger = ledger
+        self._breaks: dict[str, tuple[int, Exception]] = {}
+
+    def break_at(self, method: str, call: int = 1, error: Exception | None = None) -> None:
+        self._breaks[method] = (call, error or LedgerUnavailableError("the disk is full; make room"))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._breaks:
+            left, error = self._breaks[name]
+            if left == 1:
+                del self._breaks[name]
+                raise error
+            self._breaks[name] = (left - 1, error)
+        return getattr(self._ledger, name)
+
+
+class Party:
+    """What both roles have: an organisation with keys valid now, a ledger, a log, a link to the broker."""
+
+    def __init__(self, world: World, name: OrganisationName, queue: str) -> None:
+        self.world, self.name, self.clock = world, name, world.clock
+        self.home = world.directory / name
+        self.home.mkdir(mode=0o700)
+        self.organisation = organisation_now(name, world.clock)
+        self.sealer = self.organisation.sealer
+        self.root = Fingerprint.of(der(self.organisation.root.certificate))
+        self.ledger = BreakableLedger(open_ledger(str(self.home / "ledger.sqlite"), create=True))
+        self.log = TestLog()
+        self.bus = world.broker.bus(queue)
+        self.build()
+
+    def build(self) -> None:
+        """Make the services anew, as a restart does: nothing is left but the ledger and the files."""
+        raise NotImplementedError
+
+    def transactions(self) -> tuple[TransactionRecord, ...]:
+        """In order of creation, oldest first."""
+        return self.ledger.list_transactions()[::-1]
+
+    def states(self) -> list[State]:
+        return [record.state for record in self.transactions()]
+
+    def quarantined(self) -> int:
+        return self.ledger.quarantine_count()
+
+
+class Issuer(Party):
+    """C: issues to whoever `policies` names."""
+
+    def build(self) -> None:
+        world, us = self.world, self.name
+        self.policies: dict[OrganisationName, Policy | ConfigurationError] = getattr(self, "policies", {})
+        issuing = self.organisation.issuing
+        self.signer = CaSigner(issuing.key, issuing.certificate, self.organisation.root.certificate)
+        partners = Partners(self.ledger, self.clock)
+        self.answering = Answering(
+            us,
+            world.endpoint,
+            self.signer,
+            self.sealer,
+            partners,
+            self.policy_of,
+            self.clock,
+            SystemEntropy(),
+            self.log,
+        )
+        inbox = Inbox(us, us, partners, self.clock, self.log)
+        self.relay = Relay(us, us, self.bus, self.ledger, self.clock, self.log)
+        self.issuing = Issuing(
+            us, self.bus, self.ledger, self.answering, self.sealer, partners, inbox, self.clock, self.log
+        )
+        self.upkeep = Upkeep(us, self.ledger, self.answering, inbox, self.relay, CONFIRM_WITHIN, self.clock, self.log)
+
+    def policy_of(self, partner: OrganisationName) -> Policy | None:
+        found = self.policies.get(partner)
+        if isinstance(found, ConfigurationError):
+            raise found
+        return found
+
+    def invite(self, partner: OrganisationName, lifetime: timedelta = timedelta(hours=1), **policy: Any) -> Invitation:
+        self.policies[partner] = make_policy(names=dns_patterns(f"**.{partner}.example"), **policy)
+        return invite(
+            partner,
+            us=self.name,
+            root=self.root,
+            broker="amqp://broker.example",
+            lifetime=lifetime,
+            ledger=self.ledger,
+            clock=self.clock,
+            entropy=SystemEntropy(),
+        )
+
+    def work(self, rounds: int = 4) -> None:
+        """Deal with what is there, the confirms included."""
+        for _ in range(rounds):
+            self.issuing.work(0.0)
+
+    def tend(self, seconds: float = 6.0) -> None:
+        """Let upkeep run twice, with time between."""
+        self.upkeep.work()
+        self.clock.move(seconds=seconds)
+        self.upkeep.work()
+
+    def certificates(self) -> int:
+        return len(self.ledger.certificates())
+
+    def admits(self, certificate: bytes) -> OrganisationName:
+        """As the listener asks. Raises `ProtocolError`."""
+        record = self.ledger.certificate(self.name, serial_number(load_certificate(certificate)))
+        facts = record and IssuedFacts(
+            record.issuer, record.subject, record.certificate, record.not_before, record.not_after, record.revoked_at
+        )
+        return admit(self.name, facts, certificate, self.clock.now())
+
+
+class Requester(Party):
+    """B or D: enrolls with C."""
+
+    def build(self) -> None:
+        self.store = CredentialFiles(self.home)
+        self.dialer = CountingDialer()
+        self.installing = Installing(
+            self.name, C, self.ledger, self.sealer, self.store, self.dialer, self.clock, self.log
+        )
+        partners = Partners(self.ledger, self.clock)
+        self.requesting = Requesting(
+            self.name, C, self.bus, self.ledger, self.sealer, partners, self.installing, self.clock, self.log
+        )
+
+    def begin(
+        self, invitation: Invitation | None, *names: str, own_key: bool = True, given: Any = None, **changes: Any
+    ) -> TransactionKey:
+        """Record a request, as `agent enroll` does."""
+        if invitation:
+            take_in(invitation, self.name, self.ledger, self.clock)
+        now = self.clock.now()
+        id = SystemEntropy().transaction_id(now)
+        key, path = self.store.new_key(C, id) if own_key else (generate_private_key(SECP256R1()), None)
+        key = given or key
+        wanted = tuple(SubjectName(NameKind.DNS, name) for name in names or (f"api.{self.name}.example",))
+        csr = parse_csr(build_csr(key, wanted, None))
+        enrollment = Enrollment(id, self.name, C, csr, timedelta(days=20), now, now + timedelta(days=7), path)
+        return begin(replace(enrollment, **changes), self.root, invitation, self.sealer, self.ledger)
+
+    def sealed(self, key: TransactionKey, type: str = "enrollment.request") -> bytes:
+        """The exact bytes of a message of ours."""
+        return self.ledger.message(key, type).body
+
+    def work(self, rounds: int = 3) -> None:
+        for _ in range(rounds):
+            self.requesting.work(0.0)
+
+    def state(self, key: TransactionKey) -> State:
+        return self.ledger.transactions([key])[key].state
+
+    def record(self, key: TransactionKey) -> TransactionRecord:
+        return self.ledger.transactions([key])[key]
+
+    @property
+    def current(self) -> str | None:
+        """Serial number of the credential in use."""
+        link = self.home / "credentials" / C / "current"
+        return str(link.readlink()) if link.is_symlink() else None
+
+
+class CountingDialer:
+    """The real dialler, with the real clock."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def dial(self, *arguments: Any) -> Any:
+        self.calls += 1
+        return TlsChannelDialer(SystemClock()).dial(*arguments)
+
+
+class World:
+    """C, and B and D that enroll with it. The channel is closed until a test opens it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.clock = HandClock()
+        self.endpoint = NOWHERE
+        self.broker = FakeBroker(topology.declarations(C, [B, D]), confirm=0.2)
+        self.issuer = Issuer(self, C, topology.request_queue(C))
+        self.b = Requester(self, B, topology.reply_queue(B))
+        self.d = Requester(self, D, topology.reply_queue(D))
+
+    def run(self, requester: Requester | None = None) -> None:
+        """Let both sides work until nothing moves any more."""
+        for _ in range(4):
+            (requester or self.b).work(2)
+            self.issuer.work(3)
+
+    def send(self, *bodies: bytes) -> None:
+        """Put bytes into the issuer's queue."""
+        for body in bodies:
+            self._publish(topology.request_queue(C), body)
+
+    def answer(self, body: bytes, to: OrganisationName = B) -> None:
+        """Put bytes into a requester's queue."""
+        self._publish(topology.reply_queue(to), body)
+
+    def _publish(self, queue: str, body: bytes) -> None:
+        with self.broker.changed:
+            self.broker.queues[queue].append(Held(body))
+
+    def depth(self, queue: str) -> int:
+        """Messages that wait in a queue."""
+        return self.broker.depth(queue)
+
+    def dead(self, queue: str) -> list[bytes]:
+        """What was dead-lettered out of a queue."""
+        return [held.body for held in self.broker.queues[topology.dead_letter_queue(queue)]]
+
+    def said(self, to: OrganisationName = B) -> list[Message]:
+        """What C said to a requester that has not read it yet."""
+        return [reread(held.body) for held in self.broker.queues[topology.reply_queue(to)]]
+
+    @contextlib.contextmanager
+    def channel(self) -> Iterator[Endpoint]:
+        """C's real channel, open for a while; what is issued meanwhile names it."""
+        issuing = self.issuer.organisation.issuing
+        server = forge_server(issuing, "localhost", **validity(self.clock))
+        chain, key = holder(server, issuing).write(self.directory, "server")
+        listener = TlsChannelListener(
+            organisation=C,
+            credential=ChannelCredential(chain, key),
+            client_anchors=(der(self.issuer.organisation.root.certificate),),
+            intermediates=(der(issuing.certificate),),
+            listen=("127.0.0.1", 0),
+            admission=self.issuer.admits,
+            sink=lambda *_: None,
+            clock=SystemClock(),
+            log=self.issuer.log,
+        )
+        self.endpoint = listener.start()
+        self.issuer.build()
+        try:
+            yield self.endpoint
+        finally:
+            listener.close(grace=0.2)
+
+
+def holder(leaf: Forged, issuing: Forged) -> Holder:
+    return Holder(leaf.certificate, leaf.key, (issuing.certificate,))
+
+
+def validity(clock: HandClock) -> dict[str, Any]:
+    now = clock.start.replace(microsecond=0)
+    return {"start": now - timedelta(days=1), "end": now + timedelta(days=60)}
+
+
+def organisation_now(name: OrganisationName, clock: HandClock) -> Organisation:
+    """An organisation whose certificates are valid now."""
+    valid = validity(clock)
+    root = forge_ca(f"{name} root", **valid)
+    issuing = forge_ca(f"{name} issuing", root, path_length=0, **valid)
+    return Organisation(name, root, issuing, agent_of(name, issuing, **valid))
+
+
+@contextlib.contextmanager
+def new_world(directory: Path) -> Iterator[World]:
+    world = World(directory)
+    try:
+        yield world
+    finally:
+        for party in (world.issuer, world.b, world.d):
+            party.ledger.close()
