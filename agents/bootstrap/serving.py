@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def make_daemon(agent: Agent) -> Daemon:
-    """The whole agent at work. The caller holds the lock of the home."""
+    """The whole agent at work. The caller holds the lock of the home.
+
+    Raises `StateError` or `ConfigurationError` for keys and files that cannot be used, before anything is begun.
+    """
+    _ = agent.sealer
     more = agent.config.issuing.processes - 1
     crew = IssuingCrew(agent.home, more, agent.log) if more else None
 

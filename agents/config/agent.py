@@ -6,6 +6,7 @@ Paths in the file are relative to the home. Nothing secret stands in it, only wh
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,6 +69,18 @@ def _without_secret(text: str) -> str:
     return f"{head.split('://')[0]}://...@{tail}" if at else text
 
 
+def _in_the_file(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """`parse` for a value in the file: of a `ValueError` pydantic says the key as well."""
+
+    def parse_value(value: Any) -> Any:
+        try:
+            return parse(str(value))
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+
+    return parse_value
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -82,7 +95,7 @@ class Organisation(_Section):
 class Broker(_Section):
     """How we reach the message broker; without a path in `url`, each issuer has its own virtual host there."""
 
-    url: Annotated[str, AfterValidator(parse_broker_url)]
+    url: Annotated[str, AfterValidator(_in_the_file(parse_broker_url))]
     user: str | None = None
     password_file: str | None = None
     ca_file: str | None = None
@@ -97,8 +110,8 @@ class Broker(_Section):
 class Channel(_Section):
     """Where partners reach our channel, and where we listen for them."""
 
-    endpoint: Annotated[Endpoint, BeforeValidator(lambda value: parse_endpoint(str(value)))]
-    listen: Annotated[str, AfterValidator(lambda value: parse_listen(value) and value)]
+    endpoint: Annotated[Endpoint, BeforeValidator(_in_the_file(parse_endpoint))]
+    listen: Annotated[str, AfterValidator(_in_the_file(lambda value: parse_listen(value) and value))]
 
 
 class Authority(_Section):

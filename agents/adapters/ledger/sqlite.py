@@ -35,8 +35,8 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_FULL: "does not fit: the disk or the quota is full. Make room, then try again",
     sqlite3.SQLITE_READONLY: f"is read-only. {_LET_IN}",
     sqlite3.SQLITE_PERM: f"may not be used. {_LET_IN}",
-    sqlite3.SQLITE_CANTOPEN: f"cannot be opened. {_LET_IN}",
-    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk reports an error. Check the disk",
+    sqlite3.SQLITE_CANTOPEN: f"cannot be opened: perhaps its file system is read-only. {_LET_IN}",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk is full, or reports an error. Look at the disk",
 }
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
