@@ -1,15 +1,25 @@
 """The whole story through the command line: two organisations, two daemons, one broker, a verified channel."""
 
+import re
 import stat
 
-from kit.agents import agent, eventually
+from agents.adapters.broker.host import free_ports
 
 
 def modes(directory):
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
 
 
-def test_two_organisations_enroll_and_each_end_says_what_it_saw_of_the_other(broker, scene):
+def move_channel(organisation, **places):
+    """Write other addresses into the section [channel]."""
+    file = organisation.home / "agent.toml"
+    text = file.read_text()
+    for key, place in places.items():
+        text = re.sub(rf'^{key} = ".*"$', f'{key} = "{place}"', text, flags=re.MULTILINE)
+    file.write_text(text)
+
+
+def test_two_organisations_enroll_and_each_end_says_what_it_saw_of_the_other(scene):
     issuer = scene.known(scene.realm.issuer, scene.directory / "c")
     requester = scene.known(scene.realm.requester, scene.directory / "b")
     endpoint = ["--endpoint", f"localhost:{scene.port}"]
@@ -17,6 +27,7 @@ def test_two_organisations_enroll_and_each_end_says_what_it_saw_of_the_other(bro
     requester.ask("init", "--name", requester.name, *scene.login_options(requester.name))
     invitation = scene.directory / "invitation"
     issuer.ask("invite", requester.name, "--dns", f"**.{requester.name}.example", "--out", invitation)
+    assert stat.S_IMODE(invitation.stat().st_mode) == 0o600
     scene.start(issuer, requester)
 
     done = requester.ask("enroll", "--invitation", invitation, "--dns", scene.name())
@@ -34,13 +45,50 @@ def test_two_organisations_enroll_and_each_end_says_what_it_saw_of_the_other(bro
     assert modes(current) == dict.fromkeys(["key.pem", "cert.pem", "chain.pem", "fullchain.pem", "trust.pem"], 0o600)
     assert stat.S_IMODE(current.stat().st_mode) == 0o700
 
-    from_b, from_c = (
-        requester.ask("channel", "check", issuer.name),
-        issuer.ask("channel", "check", requester.name),
-    )
+    from_b, from_c = requester.ask("channel", "check", issuer.name), issuer.ask("channel", "check", requester.name)
     assert from_b["opened_now"]
     assert from_b["we_saw"]["tls_version"] == "TLSv1.3"
     assert from_b["partner_saw"]["serial"] == done["serial"]
     assert (from_c["we_saw"], from_c["partner_saw"]) == (from_b["partner_saw"], from_b["we_saw"])
 
     assert (requester.stop(10), issuer.stop(10)) == (0, 0)
+
+
+def test_enroll_does_the_work_itself_where_no_daemon_runs(scene):
+    scene.issuer.start()
+    first = scene.requester.enroll("--invitation", scene.invitation(), "--dns", scene.name()).expect(0).json
+    assert (first["state"], first["issuer_state"]) == ("verified", "confirmed")
+    assert not scene.requester.busy()
+
+    again = scene.requester.run("enroll", "--dns", scene.name("www")).expect(0)
+    again.says("verified", "confirmed", "credentials")
+    assert len(scene.requester.transactions(state="verified")) == 2
+
+
+def test_a_dry_run_shows_what_would_be_asked_and_sends_nothing(scene):
+    plan = scene.requester.ask("enroll", "--invitation", scene.invitation(), "--dns", scene.name(), "--dry-run")
+    assert (plan["issuer"], plan["names"], plan["key"]) == (scene.issuer.name, [f"dns:{scene.name()}"], "P-256")
+    assert scene.requester.seen()["transactions"] == []
+
+
+def test_the_old_credential_stays_current_until_the_new_one_is_verified(scene):
+    scene.start(scene.issuer, scene.requester)
+    scene.enrolled()
+    current = scene.requester.credential(scene.issuer)
+    before = current.readlink()
+    scene.issuer.stop()
+    (elsewhere,) = free_ports(1)
+    move_channel(scene.issuer, endpoint=f"localhost:{elsewhere}")  # and nobody listens there
+    scene.issuer.start()
+
+    late = scene.requester.enroll("--dns", scene.name("new"), wait=3).expect(4)
+    late.says("installed", f"localhost:{elsewhere}", "nothing is lost")
+    assert current.readlink() == before
+
+    scene.issuer.stop()
+    move_channel(scene.issuer, listen=f"127.0.0.1:{elsewhere}")
+    scene.issuer.start()
+    transaction = scene.requester.transactions()[0]["id"]
+    scene.requester.reaches(transaction, "verified")
+    scene.issuer.reaches(transaction, "confirmed")
+    assert current.readlink().name == scene.requester.transactions(id=transaction)[0]["serial"] != before.name

@@ -77,7 +77,7 @@ def agent(
     **environment: str,
 ) -> Result:
     """Run one command of the program; `prefix` is a command that runs it, `clock_off` how wrong its clock is."""
-    program = [AGENT] if clock_off is None else [sys.executable, ANOTHER_TIME, str(clock_off.total_seconds())]
+    program = [AGENT] if clock_off is None else [sys.executable, "-P", ANOTHER_TIME, str(clock_off.total_seconds())]
     done = subprocess.run(
         [*prefix, *program, *map(str, arguments)],
         input=given,
@@ -208,6 +208,9 @@ class Organisation:
 
     def seen(self) -> dict[str, Any]:
         """What `agent status --json` shows."""
+        if self.prefix:  # SQLite would follow the way into another namespace back to where it began
+            shown: dict[str, Any] = self.ask("status", "--limit", 1000)
+            return shown
         with self.opened() as agent:
             return json.loads(json.dumps(overview(agent, 1000), default=str))
 

@@ -1,0 +1,93 @@
+"""A broker that cannot be reached, or does not let us in: it is said which, and the enrollment is kept."""
+
+import pytest
+from kit.agents import eventually
+from kit.broker import password
+
+from agents.adapters.broker.host import free_ports
+
+
+def another_broker(scene, **settings):
+    """Give the requester a section of its own for this issuer's broker; returns what puts it right again."""
+    file = scene.requester.home / "agent.toml"
+    before = file.read_text()
+    login = scene.login(scene.requester.name)
+    right = {"url": login.url, "user": login.user, "password_file": str(login.password_file)}
+    lines = [f'{key} = "{value}"' for key, value in (right | settings).items()]
+    file.write_text("\n".join([before, f"[brokers.{scene.issuer.name}]", *lines, ""]))
+    return lambda: file.write_text(before)
+
+
+def write_password(scene, text):
+    file = scene.directory / "other.password"
+    file.touch(mode=0o600)
+    file.write_text(text)
+    return str(file)
+
+
+def dead_port(scene):
+    return {"url": f"amqp://127.0.0.1:{free_ports(1)[0]}/{scene.realm.host}"}
+
+
+def wrong_password(scene):
+    return {"password_file": write_password(scene, "not this one")}
+
+
+def unknown_host(scene):
+    return {"url": scene.login(scene.requester.name).url.replace(scene.realm.host, "enroll.nobody")}
+
+
+def stranger(scene):
+    other = scene.broker.fresh().requester
+    return {"user": other, "password_file": write_password(scene, password(other))}
+
+
+def neighbour(scene):
+    """A user who may enter the virtual host, but neither write to our exchange nor read our replies."""
+    other = scene.realm.requesters[1]
+    return {"user": other, "password_file": write_password(scene, password(other))}
+
+
+FAULTS = [
+    pytest.param(dead_port, ("Nothing listens at amqp://127.0.0.1:", "whether the broker runs"), id="refused"),
+    pytest.param(wrong_password, ("refused the login of user", "Check the password"), id="wrong password"),
+    pytest.param(unknown_host, ("virtual host 'enroll.nobody'", "exists"), id="unknown virtual host"),
+    pytest.param(stranger, ("refused access to virtual host", "has permissions in it"), id="no permission at all"),
+    pytest.param(neighbour, ("replies.", "permission"), id="no permission for the queue"),
+]
+
+
+@pytest.mark.parametrize(("fault", "words"), FAULTS)
+def test_enroll_says_what_keeps_it_from_the_broker_and_goes_on_later(breakable_broker, scene, fault, words):
+    scene.issuer.start()
+    put_right = another_broker(scene, **fault(scene))
+    asked = ["--invitation", scene.invitation(), "--dns", scene.name()]
+    refused = scene.requester.run("enroll", *asked, "--wait", "3").expect(3)
+    refused.says(*words, "After 3 s the enrollment is created", "nothing is lost", "agent run")
+
+    (kept,) = scene.requester.transactions()
+    put_right()
+    scene.requester.start()
+    scene.requester.reaches(kept["id"], "verified")
+
+
+def test_the_status_of_a_running_agent_tells_what_keeps_it_from_the_broker(breakable_broker, scene):
+    put_right = another_broker(scene, **wrong_password(scene))
+    scene.requester.start()
+    asked = ["--invitation", scene.invitation(), "--dns", scene.name()]
+    refused = scene.requester.enroll(*asked, wait=8).expect(3)
+    assert "refused the login of user" in refused.error["message"]
+    health = scene.requester.run("status", "--health").expect(1)
+    health.says("running", "not connected", "refused the login of user", "1 messages to leave")
+    put_right()
+
+
+def test_an_absent_issuer_costs_time_and_nothing_else(scene):
+    scene.requester.start()
+    late = scene.requester.run("enroll", "--invitation", scene.invitation(), "--dns", scene.name(), "--wait", "3")
+    late.expect(4).says("after 3 s the enrollment is sent", "nothing is lost", "agent status")
+    (waiting,) = scene.requester.transactions()
+    scene.issuer.start()
+    scene.requester.reaches(waiting["id"], "verified")
+    scene.issuer.reaches(waiting["id"], "confirmed")
+    eventually(lambda: scene.requester.seen()["waiting_to_leave"] == 0)

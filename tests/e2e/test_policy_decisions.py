@@ -1,0 +1,52 @@
+"""What the issuer's agreement says reaches the requester's terminal: every reason, pending and its outcome."""
+
+import pytest
+
+
+@pytest.fixture
+def manual(broker, scene):
+    """A scene in which a person approves each request; both daemons run, and one request waits."""
+    scene.start(scene.issuer, scene.requester)
+    waiting = scene.requester.enroll(
+        "--invitation", scene.invitation(manual=True), "--dns", scene.name(), wait=2
+    ).expect(4)
+    waiting.says("pending", "nothing is lost")
+    return scene
+
+
+def test_a_refusal_names_every_reason_and_leaves_the_invitation_usable(scene):
+    scene.issuer.start()
+    invitation = scene.invitation()
+    asked = ["--dns", "www.other.example", "--dns", "*.wild.example", "--email", "a@b.example", "--ip", "192.0.2.1"]
+    refused = scene.requester.run("enroll", "--invitation", invitation, *asked).expect(1)
+    refused.says("www.other.example", "*.wild.example", "a@b.example", "192.0.2.1")
+    refused.says("got", "allowed", f"**.{scene.requester.name}.example", "to do")
+
+    done = scene.requester.enroll("--invitation", invitation, "--dns", scene.name()).expect(0).json
+    assert done["state"] == "verified"
+    assert [one["state"] for one in scene.requester.transactions()] == ["verified", "refused"]
+    assert [one["state"] for one in scene.issuer.transactions()] == ["confirmed", "refused"]
+
+
+def test_a_held_request_is_approved_and_the_requester_gets_its_certificate_without_doing_anything(manual):
+    (waiting,) = manual.issuer.ask("pending")
+    assert (waiting["partner"], waiting["names"]) == (manual.requester.name, [f"dns:{manual.name()}"])
+    assert manual.requester.state(waiting["id"]) == "pending"
+
+    said = manual.issuer.ask("approve", waiting["id"][-6:])
+    assert (said["decision"], said["daemon_running"]) == ("approved", True)
+    manual.requester.reaches(waiting["id"], "verified")
+    manual.issuer.reaches(waiting["id"], "confirmed")
+    assert manual.requester.credential(manual.issuer).exists()
+    assert manual.issuer.ask("pending") == []
+    manual.issuer.run("approve", waiting["id"]).expect(2).says(waiting["id"], "none waits", "agent pending")
+
+
+def test_a_denied_request_tells_the_requester_the_reason(manual):
+    (waiting,) = manual.issuer.ask("pending")
+    manual.issuer.run("deny", waiting["id"]).expect(2).says("--reason")
+    manual.issuer.run("deny", waiting["id"], "--reason", "wrong quarter").expect(0).says("denied", waiting["id"])
+    manual.requester.reaches(waiting["id"], "refused")
+    (told,) = manual.requester.transactions(id=waiting["id"])[0]["problems"]
+    assert "wrong quarter" in told["got"]
+    assert told["code"] == "notAuthorized"
