@@ -55,7 +55,7 @@ class Failure:
 
 
 HERE, PARTNER, BETWEEN = "on this side", "on the partner's side", "between the two sides"
-COMMAND_LINE, PROGRAM = "on the command line", "in this program"
+COMMAND_LINE, GIVEN, PROGRAM = "on the command line", "in what was given", "in this program"
 
 KINDS: dict[type[BaseException], tuple[ExitCode, str]] = {
     TyperException: (ExitCode.USAGE, COMMAND_LINE),
@@ -141,13 +141,15 @@ def _usage(error: TyperException) -> str:
 
 
 def _of_a_partner(error: Exception, kind: str) -> Failure | None:
-    from protocol.errors import NameSyntaxError, ProtocolError  # brings pydantic: slow
+    from protocol.errors import InvitationError, NameSyntaxError, ProtocolError, RequestError  # pydantic is slow
 
     if not isinstance(error, ProtocolError):
         return None
     problems = tuple(problem.model_dump(mode="json") for problem in error.problems)
     if isinstance(error, NameSyntaxError):  # those in a message become a MessageError; this one was typed here
         return Failure(ExitCode.USAGE, kind, COMMAND_LINE, "a name is not written as it must be.", problems)
+    if isinstance(error, InvitationError | RequestError):  # partners' are answered by the daemon; these came in files
+        return Failure(ExitCode.NEGATIVE, kind, GIVEN, "it cannot be accepted as it is.", problems)
     return Failure(ExitCode.NEGATIVE, kind, PARTNER, "what was received cannot be accepted.", problems)
 
 

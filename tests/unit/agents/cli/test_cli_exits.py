@@ -8,7 +8,7 @@ import typer
 from agents import errors
 from agents.cli import exits
 from agents.cli.exits import ExitCode, Failure, explain, render
-from protocol.errors import ProblemCode, RequestError, problem
+from protocol.errors import InvitationError, PathError, ProblemCode, RequestError, problem
 from protocol.names import OrganisationName
 
 PROBLEM = problem(ProblemCode.BAD_POP, "signature", "nothing", "a signature by the key", "Sign it.")
@@ -46,9 +46,14 @@ def test_every_fault_of_our_own_has_an_exit_code_other_than_a_bugs():
 
 
 def test_a_partners_fault_is_explained_with_every_problem():
-    failure = explain(RequestError(PROBLEM, PROBLEM))
+    failure = explain(PathError(PROBLEM, PROBLEM))
     assert failure.side == exits.PARTNER
     assert failure.problems == (PROBLEM.model_dump(mode="json"),) * 2
+
+
+@pytest.mark.parametrize("kind", [RequestError, InvitationError])
+def test_a_file_that_was_given_here_is_not_called_the_partners(kind):
+    assert explain(kind(PROBLEM)).side == exits.GIVEN
 
 
 def test_a_name_that_the_operator_misspelled_is_a_usage_error():
