@@ -1,0 +1,335 @@
+"""What the issuer does by the clock: held requests, certificates that nobody confirmed, replies left behind."""
+
+import pytest
+from kit.envelopes import B, C, D
+from kit.policies import dns_patterns, make_policy
+from kit.services import CONFIRM_WITHIN
+
+from agents.core.agreement import Approval
+from agents.core.effects import RecordApproval, Unit
+from agents.core.requester import confirmation_message
+from agents.errors import ConfigurationError, LedgerUnavailableError
+from agents.ports import PublishOutcome
+from agents.service import relay
+from agents.service.upkeep import LATER_SECONDS
+from protocol.errors import PathError, ProblemCode, problem
+from protocol.messages import Delivered, Issued, Pending, Refused, Rejected
+from protocol.topology import out_exchange, reply_queue
+from protocol.transaction import State
+
+
+@pytest.fixture
+def held(world):
+    """A request that waits for a person."""
+    key = world.b.begin(world.issuer.invite(B, approval=Approval.MANUAL))
+    world.send(world.b.sealed(key))
+    world.issuer.work()
+    return key
+
+
+@pytest.fixture
+def issued(world):
+    """A request that was granted, not confirmed."""
+    key = world.b.begin(world.issuer.invite(B))
+    world.send(world.b.sealed(key))
+    world.issuer.work()
+    return key
+
+
+def decide(world, *, approve, reason="as agreed"):
+    (record,) = [one for one in world.issuer.transactions() if one.state is State.PENDING]
+    (recorded,) = world.issuer.ledger.commit([Unit((RecordApproval(record.key, approve, reason, world.clock.now()),))])
+    assert recorded
+
+
+def results(world, to=B):
+    return [one.body.result for one in world.said(to)]
+
+
+# --- held requests
+
+
+def test_an_approved_request_is_granted_without_being_asked_for(world, held):
+    decide(world, approve=True)
+    world.issuer.tend()
+    assert [type(one) for one in results(world)] == [Pending, Issued]
+    assert (world.issuer.states(), world.issuer.certificates()) == ([State.ISSUED], 1)
+
+
+def test_a_denied_request_is_refused_with_the_operator_s_words(world, held):
+    decide(world, approve=False, reason="no contract yet")
+    world.issuer.tend()
+    _, refused = results(world)
+    assert refused.problems[0].got == "denied by the issuer: no contract yet"
+    assert (world.issuer.states(), world.issuer.certificates()) == ([State.REFUSED], 0)
+
+
+def test_an_approval_does_not_override_a_policy_that_has_changed(world, held):
+    world.issuer.policies[B] = make_policy(names=dns_patterns("other.example"))
+    decide(world, approve=True)
+    world.issuer.tend()
+    assert isinstance(results(world)[1], Refused)
+    assert (world.issuer.states(), world.issuer.certificates()) == ([State.REFUSED], 0)
+
+
+def test_an_approval_is_worth_nothing_without_an_agreement(world, held):
+    del world.issuer.policies[B]
+    decide(world, approve=True)
+    world.issuer.tend()
+    assert results(world)[1].problems[0].code is ProblemCode.NOT_AUTHORIZED
+
+
+def test_a_request_that_nobody_decides_expires(world, held):
+    world.clock.move(days=7, minutes=6)
+    world.issuer.tend()
+    assert world.issuer.states() == [State.EXPIRED]
+
+
+def test_an_approval_that_comes_too_late_grants_nothing(world, held):
+    world.clock.move(days=7, minutes=6)
+    decide(world, approve=True)
+    world.issuer.tend()
+    assert (world.issuer.states(), world.issuer.certificates()) == ([State.EXPIRED], 0)
+
+
+def test_a_held_request_is_granted_after_its_invitation_has_expired(world, held):
+    world.clock.move(hours=5)
+    decide(world, approve=True)
+    world.issuer.tend()
+    assert isinstance(results(world)[1], Issued)
+
+
+def test_while_the_policy_cannot_be_read_a_decided_request_stays_held_and_is_told_once(world, held):
+    good = world.issuer.policies[B]
+    world.issuer.policies[B] = ConfigurationError("line 3 of client-b.toml")
+    decide(world, approve=True)
+    for _ in range(10):
+        world.issuer.tend(seconds=1)
+    assert (world.issuer.states(), len(world.said())) == ([State.PENDING], 1)
+    assert world.issuer.log.reasons("policy unusable") == ["line 3 of client-b.toml"]
+    world.issuer.policies[B] = good
+    world.clock.move(seconds=LATER_SECONDS)
+    world.issuer.tend()
+    assert world.issuer.states() == [State.ISSUED]
+
+
+def test_a_held_request_on_which_the_program_fails_leaves_the_others_alone(world, held, monkeypatch):
+    other = world.d.begin(world.issuer.invite(D, approval=Approval.MANUAL))
+    world.send(world.d.sealed(other))
+    world.issuer.work()
+    for record in world.issuer.transactions():
+        approval = RecordApproval(record.key, approve=True, reason="", at=world.clock.now())
+        world.issuer.ledger.commit([Unit((approval,))])
+    answer = world.issuer.answering.answer
+
+    def faulty(parsed, *arguments, **named):
+        if parsed.opened.message.sender == B:
+            raise TypeError("a fault")
+        return answer(parsed, *arguments, **named)
+
+    monkeypatch.setattr(world.issuer.answering, "answer", faulty)
+    world.issuer.tend()
+    states = {record.key.partner: record.state for record in world.issuer.transactions()}
+    assert states == {B: State.PENDING, D: State.ISSUED}
+    assert len(world.issuer.log.faults()) == 1
+
+
+def test_the_ledger_down_while_a_request_is_decided_loses_nothing(world, held):
+    decide(world, approve=True)
+    world.issuer.ledger.break_at("commit")
+    with pytest.raises(LedgerUnavailableError):
+        world.issuer.upkeep.work()
+    world.clock.move(seconds=1)
+    world.issuer.tend()
+    assert world.issuer.states() == [State.ISSUED]
+
+
+# --- confirmations that do not come
+
+
+def certificate(world):
+    (record,) = world.issuer.ledger.certificates()
+    return record.certificate
+
+
+def confirm(world, key, result):
+    message = confirmation_message(key, B, certificate(world), result, world.clock.now())
+    world.send(world.b.sealer.seal(message))
+    world.issuer.work()
+
+
+def lapse(world):
+    world.clock.move(seconds=CONFIRM_WITHIN.total_seconds() + 1)
+    world.issuer.tend()
+
+
+def test_a_certificate_that_nobody_confirms_lapses_and_is_not_admitted(world, issued):
+    assert world.issuer.admits(certificate(world)) == B
+    world.clock.move(seconds=CONFIRM_WITHIN.total_seconds() - 10)
+    world.issuer.tend()
+    assert world.issuer.states() == [State.ISSUED]
+    lapse(world)
+    assert world.issuer.states() == [State.LAPSED]
+    with pytest.raises(PathError, match="was revoked"):
+        world.issuer.admits(certificate(world))
+
+
+def test_a_confirmed_certificate_does_not_lapse(world, issued):
+    confirm(world, issued, Delivered())
+    lapse(world)
+    assert (world.issuer.states(), world.issuer.admits(certificate(world))) == ([State.DELIVERED], B)
+
+
+def test_a_confirmation_after_the_lapse_is_answered_with_the_lapse_and_changes_nothing(world, issued):
+    lapse(world)
+    confirm(world, issued, Delivered())
+    assert (world.said()[-1].body.state, world.issuer.states()) == ("lapsed", [State.LAPSED])
+    with pytest.raises(PathError, match="was revoked"):
+        world.issuer.admits(certificate(world))
+
+
+def test_a_rejected_certificate_lapses_at_once(world, issued):
+    fault = problem(ProblemCode.BAD_CERT_ID, "channel", "nobody", "client-c", "Look.")
+    confirm(world, issued, Rejected(problem=fault))
+    assert (world.said()[-1].body.state, world.issuer.states()) == ("lapsed", [State.LAPSED])
+    with pytest.raises(PathError, match="was revoked"):
+        world.issuer.admits(certificate(world))
+
+
+def test_a_confirmation_in_the_moment_of_the_lapse_wins(world, issued, monkeypatch):
+    listed = world.issuer.ledger.list_transactions
+
+    def late(*arguments, **named):
+        found = listed(*arguments, **named)
+        if "updated_before" in named:
+            confirm(world, issued, Delivered())
+        return found
+
+    monkeypatch.setattr(world.issuer.ledger, "list_transactions", late, raising=False)
+    lapse(world)
+    assert (world.issuer.states(), world.issuer.admits(certificate(world))) == ([State.DELIVERED], B)
+    assert not [event for _, event, _ in world.issuer.log.lines if event == "certificate lapsed"]
+
+
+# --- replies left behind
+
+
+def crash_before_publishing(world, monkeypatch):
+    def crash(_messages):
+        raise SystemExit
+
+    monkeypatch.setattr(world.issuer.bus, "publish", crash)
+    with pytest.raises(SystemExit):
+        world.issuer.issuing.work(0.0)
+    monkeypatch.undo()
+    world.broker.lose_links()
+    world.issuer.build()
+
+
+def test_a_reply_that_was_recorded_and_not_published_is_found_after_the_restart(world, monkeypatch):
+    key = world.b.begin(world.issuer.invite(B))
+    world.send(world.b.sealed(key))
+    crash_before_publishing(world, monkeypatch)
+    assert (world.issuer.states(), world.said()) == ([State.ISSUED], [])
+    world.broker.queues["requests.client-c"].clear()
+    world.issuer.tend()
+    assert isinstance(results(world)[0], Issued)
+    assert world.issuer.ledger.outbox(C, 10) == ()
+
+
+def test_a_reply_that_was_recorded_and_not_published_goes_out_when_the_request_comes_again(world, monkeypatch):
+    key = world.b.begin(world.issuer.invite(B))
+    world.send(world.b.sealed(key))
+    crash_before_publishing(world, monkeypatch)
+    world.issuer.work()
+    assert isinstance(results(world)[0], Issued)
+    assert world.issuer.certificates() == 1
+
+
+def test_a_reply_without_a_confirm_is_published_again(world):
+    key = world.b.begin(world.issuer.invite(B))
+    world.send(world.b.sealed(key))
+    world.broker.swallow_confirms(1)
+    world.issuer.work()
+    assert len(world.issuer.ledger.outbox(C, 10)) == 1
+    world.issuer.tend()
+    first, second = results(world)
+    assert first == second
+    assert world.issuer.ledger.outbox(C, 10) == ()
+
+
+def test_a_reply_that_is_about_to_be_confirmed_is_not_swept(world):
+    key = world.b.begin(world.issuer.invite(B))
+    world.send(world.b.sealed(key))
+    world.issuer.issuing.work(0.0)
+    world.issuer.upkeep.work()
+    world.issuer.work()
+    world.issuer.tend()
+    assert len(results(world)) == 1
+
+
+def without_queue(world, partner):
+    """The broker no longer knows a partner's queue: what is sent there comes back."""
+    return world.broker.routes.pop((out_exchange(C), reply_queue(partner)))
+
+
+def test_a_reply_that_comes_back_is_tried_again_more_and_more_rarely(world):
+    world.send(world.b.sealed(world.b.begin(world.issuer.invite(B))))
+    queue = without_queue(world, B)
+    world.issuer.work()
+    (row,) = world.issuer.ledger.outbox(C, 10)
+    for _ in range(150):
+        world.clock.move(seconds=2)
+        world.issuer.upkeep.work()
+    tries = world.broker.published[row.body]
+    assert 300 / relay.BACKOFF_MAX <= tries <= 300 / relay.BACKOFF_MAX + 8
+    assert "no queue is bound" in world.issuer.log.reasons("not published")[0]
+    world.broker.routes[out_exchange(C), reply_queue(B)] = queue
+    world.clock.move(seconds=relay.BACKOFF_MAX)
+    world.issuer.tend()
+    assert (len(results(world)), world.issuer.ledger.outbox(C, 10)) == (1, ())
+
+
+def test_a_partner_without_a_queue_holds_up_nobody_else(world, monkeypatch):
+    monkeypatch.setattr(relay, "BATCH", 2)
+    world.b.begin(world.issuer.invite(B))
+    for _ in range(4):
+        world.b.begin(None)
+    without_queue(world, B)
+    world.send(*[world.b.sealed(one.key) for one in world.b.transactions()])
+    world.issuer.work()
+    other = world.d.begin(world.issuer.invite(D, approval=Approval.MANUAL))
+    world.send(world.d.sealed(other))
+    world.issuer.work()
+    world.issuer.tend()
+    decide(world, approve=True)
+    world.issuer.tend(seconds=1)
+    assert [type(one) for one in results(world, D)] == [Pending, Issued]
+
+
+def test_without_a_connection_nothing_is_tried(world):
+    world.send(world.b.sealed(world.b.begin(world.issuer.invite(B))))
+    world.broker.swallow_confirms(1)
+    world.issuer.work()
+    world.broker.go_down()
+    assert world.issuer.relay.flush() == 0
+    assert not world.issuer.log.reasons("not published")
+    world.broker.come_up()
+    assert world.issuer.relay.flush() == 1
+
+
+@pytest.mark.parametrize("outcome", [one for one in PublishOutcome if one is not PublishOutcome.CONFIRMED])
+def test_every_outcome_but_the_confirm_has_a_reason_for_people(outcome):
+    assert relay._REASONS[outcome]
+
+
+def test_a_held_request_of_a_partner_whose_identity_is_no_longer_trusted_ends(world, held, monkeypatch):
+    """Its root is no longer the pinned one: the approval grants nothing."""
+    record = world.issuer.ledger.partner(B)
+    changed = [type(one)(type(one.fingerprint).of(b"other"), None) for one in record.anchors]
+    partner = type(record)(record.name, record.agreed, record.broker, record.endpoint, tuple(changed))
+    monkeypatch.setattr(world.issuer.ledger, "partner", lambda _: partner, raising=False)
+    decide(world, approve=True)
+    world.clock.move(seconds=2)
+    world.issuer.tend()
+    assert (world.issuer.states(), world.issuer.certificates()) == ([State.REFUSED], 0)
