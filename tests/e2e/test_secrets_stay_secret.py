@@ -39,7 +39,7 @@ def command_line(pid):
 
 
 def test_secrets_are_in_no_log_no_result_no_error_and_no_command_line(scene):
-    bench = Workbench(scene.directory / "workshop", CANARY).root("/CN=Workshop Root")
+    bench = Workbench(scene.directory / "workshop", CANARY).root("/CN=Workshop Root", 2048)
     issuer = scene.known(scene.realm.issuer, scene.directory / "c")
     requester = scene.requester
     locks = ["--import-ca", bench.path, "--passphrase-file", bench.passphrase_file]

@@ -6,15 +6,15 @@ import pytest
 from kit.workshop import Workbench
 
 
-@pytest.mark.parametrize("with_intermediate", [False, True])
-def test_imported_workshop_cas_on_both_sides_carry_a_whole_enrollment(scene, with_intermediate):
+@pytest.mark.parametrize(("with_intermediate", "bits"), [(False, 4096), (True, 3072)])
+def test_imported_workshop_cas_on_both_sides_carry_a_whole_enrollment(scene, with_intermediate, bits):
     issuer = scene.known(scene.realm.issuer, scene.directory / "c")
     requester = scene.known(scene.realm.requester, scene.directory / "b")
     for organisation, more in ((issuer, ["--endpoint", f"localhost:{scene.port}"]), (requester, [])):
         bench = Workbench(scene.directory / f"workshop-{organisation.name}")
-        bench.root(f"/O=Workshop/CN=Root of {organisation.name}")
+        bench.root(f"/O=Workshop/CN=Root of {organisation.name}", bits)
         if with_intermediate:
-            bench.intermediate(f"/O=Workshop/CN=Issuing CA of {organisation.name}")
+            bench.intermediate(f"/O=Workshop/CN=Issuing CA of {organisation.name}", bits)
         take_over = ["--import-ca", bench.path, "--import-passphrase-file", bench.passphrase_file]
         organisation.ask(
             "init", "--name", organisation.name, *take_over, *more, *scene.login_options(organisation.name)
@@ -74,7 +74,7 @@ def test_a_file_that_is_no_request_is_refused_before_anything_is_sent(running):
 
 
 def test_a_wrong_passphrase_of_the_imported_ca_is_said_and_nothing_is_made(tmp_path, scene):
-    bench = Workbench(tmp_path / "locked").root("/CN=locked")
+    bench = Workbench(tmp_path / "locked").root("/CN=locked", 2048)
     bench.passphrase_file.write_text("another\n")
     organisation = scene.known("client-d", tmp_path / "d")
     take_over = ["--import-ca", bench.path, "--import-passphrase-file", bench.passphrase_file]

@@ -30,16 +30,16 @@ class Workbench:
         """How openssl gets the passphrase."""
         return f"file:{self.passphrase_file}"
 
-    def root(self, subject: str) -> Workbench:
-        """`rootCA.key`, encrypted, and `rootCA.crt`."""
-        self.openssl("genrsa", "-aes256", "-passout", self.locked, "-out", "rootCA.key", "4096")
+    def root(self, subject: str, bits: int = 4096) -> Workbench:
+        """`rootCA.key`, encrypted, and `rootCA.crt`. Fewer bits than the workshop's take less time to find."""
+        self.openssl("genrsa", "-aes256", "-passout", self.locked, "-out", "rootCA.key", bits)
         sign = ["req", "-x509", "-new", "-key", "rootCA.key", "-passin", self.locked, "-sha256", "-days", "3650"]
         self.openssl(*sign, "-subj", subject, "-out", "rootCA.crt")
         return self
 
-    def intermediate(self, subject: str) -> Workbench:
+    def intermediate(self, subject: str, bits: int = 4096) -> Workbench:
         """`intermediate.key` and `intermediate.crt`, under the root."""
-        self.openssl("genrsa", "-aes256", "-passout", self.locked, "-out", "intermediate.key", "4096")
+        self.openssl("genrsa", "-aes256", "-passout", self.locked, "-out", "intermediate.key", bits)
         ask = ["req", "-new", "-key", "intermediate.key", "-passin", self.locked, "-subj", subject]
         self.openssl(*ask, "-out", "intermediate.csr")
         (self.path / "intermediate.ext").write_text(INTERMEDIATE)
