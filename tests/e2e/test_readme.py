@@ -24,8 +24,6 @@ TEXT = (ROOT / "README.md").read_text()
 SECTIONS = sections(TEXT)
 BY_HAND = [name for name in SECTIONS if re.match(r"[1-4]\. ", name)]
 (OWN_BROKER,) = (name for name in SECTIONS if name.startswith("5. "))
-
-
 BEGINNING = next(block for block in SECTIONS[BY_HAND[0]] if block.terminal == "Every terminal")
 PORTS = ("5680", "8443", "8444", "5672")
 

@@ -142,7 +142,7 @@ class Terminal:
         return bool(block.expected.search(self.since())) if block else self.is_idle()
 
     def _require_well(self) -> None:
-        assert "\nFAILED: " not in self.since(), f"{self.name}:\n{self.since()}"
+        assert not re.search("^FAILED: ", self.since(), re.MULTILINE), f"{self.name}:\n{self.since()}"
         assert self._shell.poll() is None, f"{self.name} has ended\n{self.since()}"
 
     def close(self) -> None:
