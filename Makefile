@@ -1,6 +1,8 @@
 # Everything a person does with this tree. `make` alone lists the targets.
 BIN := .venv/bin
 ARGS ?=
+LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 .DEFAULT_GOAL := help
 .PHONY: help setup broker demo test lint bench docs lock clean
 
@@ -32,10 +34,10 @@ bench: setup broker ## Measure what docs and benchmarks promise
 docs: setup ## Write the generated parts of docs/PROTOCOL.md
 	@$(BIN)/python scripts/generate_docs.py
 
-lock: setup ## Choose the newest permitted versions and write requirements.lock with their hashes
-	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --generate-hashes --all-extras --allow-unsafe \
-		--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--output-file requirements.lock pyproject.toml
+lock: setup ## Choose the newest permitted versions and write the lock files with their hashes
+	@$(LOCK) --upgrade --all-extras --output-file requirements.lock pyproject.toml
+	@$(LOCK) --constraint requirements.lock --extra postgresql --output-file requirements-runtime.lock pyproject.toml
+	@$(LOCK) --constraint requirements.lock --all-build-deps --only-build-deps --output-file requirements-build.lock pyproject.toml
 
 clean: ## Remove what make and the tools made
 	@rm -rf .venv build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

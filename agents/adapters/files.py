@@ -2,7 +2,8 @@
 
 A file has its final mode from its first moment on, and after `write_file` returns it survives a power failure. A reader
 sees the old content or the new, never a part. Every failure of the operating system becomes a `StateError` that says
-what to do. Everything is private, certificates too: one rule to check, and no key lies beside an exception to it.
+what to do. Everything of an agent is private, certificates too: one rule to check, and no key lies beside an exception
+to it. What is made for others, who run under another name, is shared with one group.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from agents.errors import StateError
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
+
+SHARED_FILE_MODE = 0o640
+SHARED_DIRECTORY_MODE = 0o750
+"""What one group of users may read, and nobody else beside the owner."""
 
 FILE_MAX = 1 << 20
 """Largest file that is read, in bytes: a certificate with its chain needs a tenth of it."""
@@ -63,6 +68,29 @@ def write_file(path: Path, data: bytes) -> None:
     """Put a private file in place, or replace it: all of it or nothing, and durably."""
     with explained("write", path):
         temporary = _written(path, data)
+        temporary.replace(path)
+        _sync_directory(path.parent)
+
+
+def share_directory(path: Path, group: int | None) -> None:
+    """Create a directory, or take over one of ours, that `group` may read; with None only we may. Durably."""
+    with explained("create the directory", path):
+        path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        if group is None:
+            path.chmod(DIRECTORY_MODE)
+        else:
+            os.chown(path, -1, group)
+            path.chmod(SHARED_DIRECTORY_MODE)
+        _sync_directory(path.parent)
+
+
+def share_file(path: Path, data: bytes, group: int | None) -> None:
+    """As `write_file`, for a file that `group` may read too; with None only we may."""
+    with explained("write", path):
+        temporary = _written(path, data)
+        if group is not None:  # before it has its name; the mode at its creation would depend on the umask
+            os.chown(temporary, -1, group)
+            temporary.chmod(SHARED_FILE_MODE)
         temporary.replace(path)
         _sync_directory(path.parent)
 

@@ -12,7 +12,7 @@ from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
 from agents.adapters.keystore import create_organisation, trust_bundle
 from agents.adapters.ledger import open_ledger
-from agents.config.agent import FILE, parse_broker_url, parse_config, parse_endpoint, parse_listen
+from agents.config.agent import FILE, load_config, parse_broker_url, parse_config, parse_endpoint, parse_listen
 from agents.core.organisation import KeyType, OrganisationPlan
 from agents.errors import ConfigurationError
 from protocol.errors import NameSyntaxError
@@ -46,6 +46,8 @@ class Setup:
     intermediate: bool = True
     import_ca: Path | None = None
     import_passphrase_file: Path | None = None
+    if_missing: bool = False
+    """Whether an agent of that name in the home is fine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,9 @@ def set_up(setup: Setup) -> Made:
 
     Raises `ConfigurationError` for what cannot be used, also a home that has an agent; `StateError` for a disk fault.
     """
-    if (setup.home / FILE).exists():
-        raise ConfigurationError(f"{setup.home} has an agent already. Choose another --home, or use that one.")
     name = _name(setup.name)
+    if (setup.home / FILE).exists():
+        return _already_there(setup, name)
     passphrase = _passphrase(setup)
     text = _config_text(setup, name)
     plan = _plan(setup, name, passphrase)
@@ -74,6 +76,13 @@ def set_up(setup: Setup) -> Made:
     open_ledger(str(setup.home / "ledger.sqlite"), create=True).close()
     # The configuration comes last: a home that has it is complete.
     files.write_file(setup.home / FILE, text.encode())
+    return Made(name, setup.home, Fingerprint.of(trust_bundle(setup.home)[0]))
+
+
+def _already_there(setup: Setup, name: OrganisationName) -> Made:
+    there = load_config(setup.home).organisation.name
+    if not setup.if_missing or there != name:
+        raise ConfigurationError(f"{setup.home} has the agent {there} already. Choose another --home, or use that one.")
     return Made(name, setup.home, Fingerprint.of(trust_bundle(setup.home)[0]))
 
 

@@ -46,6 +46,9 @@ def init(  # noqa: PLR0913 - the options of a command
     import_passphrase_file: Annotated[
         FileOption, typer.Option(metavar="FILE", help="Passphrase of the keys in that folder, if it is another one.")
     ] = None,
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Do nothing if the home has this agent already.")
+    ] = False,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -68,6 +71,7 @@ def init(  # noqa: PLR0913 - the options of a command
             intermediate=intermediate,
             import_ca=import_ca,
             import_passphrase_file=import_passphrase_file,
+            if_missing=if_missing,
         )
     )
     next_step = f"agent --help; then: agent run --home {home}"

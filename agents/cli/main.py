@@ -41,6 +41,12 @@ TABLE: Table = {
     ),
     "Message broker": (
         Command("broker definitions", "agents.cli.broker", "definitions", "print the definitions file for a RabbitMQ"),
+        Command(
+            "broker certify",
+            "agents.cli.broker_certify",
+            "certify",
+            "make certificates and settings for a RabbitMQ over TLS",
+        ),
         Command("broker run", "agents.cli.broker", "run", "run a private broker for trying things by hand"),
     ),
     "Try it": (Command("demo", "agents.cli.demo", "demo", "two organisations, a private broker, the whole story"),),

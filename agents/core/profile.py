@@ -1,7 +1,7 @@
 """Certificate profiles (RFC 5280 section 4): the complete shape of every certificate that this agent makes.
 
-Specs for four profiles are made here; that of the fifth, the channel client, by the policy alone. `build` turns a
-spec into a certificate that waits for its signature. Left out: keys that sign, and whether a certificate may be issued.
+Specs for five profiles are made here; that of the sixth, the channel client, by the policy alone. `build` turns a spec
+into a certificate that waits for its signature. Left out: keys that sign, and whether a certificate may be issued.
 """
 
 from __future__ import annotations
@@ -36,17 +36,18 @@ INTERMEDIATE_LIFETIME = timedelta(days=1825)
 """Five years."""
 
 END_ENTITY_LIFETIME = timedelta(days=365)
-"""One year, for the agent identity and the channel server."""
+"""One year, for the agent identity, the channel server, the broker and those who log in to it."""
 
 
 class Profile(StrEnum):
-    """The five kinds of certificate."""
+    """The six kinds of certificate."""
 
     ROOT = "root"
     INTERMEDIATE = "intermediate"
     AGENT_IDENTITY = "agent-identity"
     CHANNEL_SERVER = "channel-server"
     CHANNEL_CLIENT = "channel-client"
+    BROKER_LOGIN = "broker-login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,13 @@ def channel_server(host: DnsName, public_key: bytes, now: datetime) -> Certifica
     names = (SubjectName(NameKind.DNS, host),)
     usages = (ExtendedKeyUsageOID.SERVER_AUTH.dotted_string,)
     return CertificateSpec(Profile.CHANNEL_SERVER, (), names, public_key, usages, *validity(now, END_ENTITY_LIFETIME))
+
+
+def broker_login(user: OrganisationName, public_key: bytes, now: datetime) -> CertificateSpec:
+    """The spec of the certificate with which `user` logs in to the broker, under the broker's own CA: one DNS name."""
+    names = (SubjectName(NameKind.DNS, user),)
+    usages = (ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string,)
+    return CertificateSpec(Profile.BROKER_LOGIN, (), names, public_key, usages, *validity(now, END_ENTITY_LIFETIME))
 
 
 def build(spec: CertificateSpec, issuer: Issuer, serial: SerialNumber) -> x509.CertificateBuilder:
@@ -253,5 +261,6 @@ _CONSTANT = {
     Profile.AGENT_IDENTITY: _END_ENTITY,
     Profile.CHANNEL_SERVER: _END_ENTITY,
     Profile.CHANNEL_CLIENT: _END_ENTITY,
+    Profile.BROKER_LOGIN: _END_ENTITY,
 }
 """What all certificates of a profile have in common, made once: signing is on the issuing path."""

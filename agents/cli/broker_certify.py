@@ -1,0 +1,41 @@
+"""`agent broker certify`: what a broker over TLS is started from, and what organisations log in to it with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agents.cli.broker import Issuers, Requesters
+from agents.cli.options import AsJson
+from agents.cli.output import Output, fields
+
+
+def certify(  # noqa: PLR0913 - the options of a command
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where everything is made.")],
+    *,
+    issuer: Issuers,
+    requester: Requesters,
+    host: Annotated[str, typer.Option(metavar="NAME", help="The name under which the broker is reached.")],
+    broker_group: Annotated[
+        str, typer.Option(metavar="GROUP", help="Who may read what the broker needs; default: only you.")
+    ] = "",
+    login_group: Annotated[
+        str, typer.Option(metavar="GROUP", help="Who may read what organisations log in with; default: only you.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a CA for a RabbitMQ, and with it the broker's certificate and one login for each organisation.
+
+    DIR/broker has all that the broker is started from: its settings, which let nobody in without such a certificate,
+    its plugins and its definitions. DIR/NAME has ca.pem, certificate.pem and key.pem for the operator of NAME.
+    DIR/authority is for you alone. What is there already and good for long enough stays as it is.
+    """
+    from agents.bootstrap.broker import Partnership
+    from agents.bootstrap.certified import Readers, certify_broker, parse_group
+
+    readers = Readers(parse_group(broker_group), parse_group(login_group))
+    done = certify_broker(directory, Partnership.parse(issuer, requester), host, readers)
+    rows = [(holder, f"{done.directory / holder}{' (new)' if holder in done.made else ''}") for holder in done.holders]
+    Output(as_json).show(done, fields(rows))
