@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,15 @@ class BreakableLedger:
         return getattr(self._ledger, name)
 
 
+@cache
+def empty_ledger() -> bytes:
+    """The file of a ledger without records: to make its tables takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "ledger.sqlite"
+        open_ledger(str(path), create=True).close()
+        return path.read_bytes()
+
+
 class Party:
     """What both roles have: an organisation with keys valid now, a ledger, a log, a link to the broker."""
 
@@ -100,7 +111,10 @@ class Party:
         self.organisation = organisation_now(name, world.clock)
         self.sealer = self.organisation.sealer
         self.root = Fingerprint.of(der(self.organisation.root.certificate))
-        self.ledger = BreakableLedger(open_ledger(str(self.home / "ledger.sqlite"), create=True))
+        ledger = self.home / "ledger.sqlite"
+        ledger.touch(mode=0o600)
+        ledger.write_bytes(empty_ledger())
+        self.ledger = BreakableLedger(open_ledger(str(ledger)))
         self.log = TestLog()
         self.bus = world.broker.bus(queue)
         self.build()
@@ -207,6 +221,7 @@ class Requester(Party):
         self, invitation: Invitation | None, *names: str, own_key: bool = True, given: Any = None, **changes: Any
     ) -> TransactionKey:
         """Record a request, as `agent enroll` does."""
+        self.clock.move(seconds=1)  # so that transactions have an order
         if invitation:
             take_in(invitation, self.name, self.ledger, self.clock)
         now = self.clock.now()

@@ -1,0 +1,211 @@
+"""From an accepted answer to a verified credential, over the real channel where there is one."""
+
+import contextlib
+
+import pytest
+from kit.envelopes import B, C
+
+from agents.core.effects import RecordPartner, RevokeCertificate, Unit
+from agents.errors import LedgerUnavailableError, StateError
+from agents.service.installing import CHANNEL_PATIENCE, RETRY_FIRST, RETRY_MAX
+from protocol.errors import ProblemCode
+from protocol.names import Fingerprint
+from protocol.transaction import State
+
+PATIENCE = CHANNEL_PATIENCE.total_seconds()
+
+
+@pytest.fixture
+def issued(world):
+    """B's request, granted; its answer is in the queue, and the channel that it names is closed."""
+    key = world.b.begin(world.issuer.invite(B))
+    world.b.work(1)
+    world.issuer.work()
+    return key
+
+
+@contextlib.contextmanager
+def verified_before(world):
+    """B has a credential in use; the channel is open meanwhile. Gives its serial number."""
+    with world.channel():
+        world.b.begin(world.issuer.invite(B))
+        world.run()
+        assert world.b.current is not None
+        yield world.b.current
+
+
+def work(world, rounds=2):
+    for _ in range(rounds):
+        world.clock.move(seconds=RETRY_MAX)
+        world.b.work(1)
+
+
+def test_a_credential_that_is_not_confirmed_stays_unused(world, issued):
+    work(world)
+    record = world.b.record(issued)
+    assert record.state is State.INSTALLED
+    assert world.b.current is None
+    assert world.b.store.credential(C, record.serial) is not None
+    assert world.issuer.states() == [State.ISSUED]
+
+
+def test_an_unreachable_channel_is_tried_again_more_and_more_rarely(world, issued):
+    world.b.work(2)
+    for _ in range(240):
+        world.clock.move(seconds=RETRY_FIRST)
+        world.b.installing.work()
+    tries = world.b.dialer.calls
+    assert 120 / RETRY_MAX <= tries <= 120 / RETRY_MAX + 6
+    assert world.b.state(issued) is State.INSTALLED
+    assert "localhost:1" in str(world.b.installing.concern())
+
+
+def test_a_channel_that_stays_unreachable_fails_and_the_certificate_is_withdrawn(world, issued):
+    work(world)
+    world.clock.move(seconds=PATIENCE)
+    work(world)
+    record = world.b.record(issued)
+    assert (record.state, record.problems[0].field) == (State.FAILED, "channel")
+    world.run()
+    assert world.issuer.states() == [State.LAPSED]
+    certificate = world.issuer.ledger.certificate(C, record.serial)
+    assert certificate.revoked_at is not None
+    assert world.b.current is None
+    assert world.b.installing.concern() is None
+
+
+def test_a_channel_that_comes_up_in_time_is_verified(world, issued):
+    work(world)
+    with world.channel() as endpoint:
+        relocate(world, endpoint)
+        work(world)
+    assert world.b.state(issued) is State.VERIFIED
+    world.run()
+    assert world.issuer.states() == [State.CONFIRMED]
+
+
+def relocate(world, endpoint):
+    """The address that C named is now where its channel is."""
+    world.b.ledger.commit([Unit((RecordPartner(C, world.clock.now(), endpoint=endpoint),))])
+
+
+def test_a_channel_that_does_not_admit_us_fails_at_once_and_the_old_credential_stays(world):
+    with verified_before(world) as current:
+        key = world.b.begin(None)
+        world.b.work(1)
+        world.issuer.work()
+        revoke_latest(world)
+        work(world)
+        assert world.b.state(key) is State.FAILED
+    assert world.b.current == current
+    world.run()
+    assert sorted(world.issuer.states()) == [State.CONFIRMED, State.LAPSED]
+
+
+def revoke_latest(world):
+    serial = world.issuer.transactions()[-1].serial
+    (done,) = world.issuer.ledger.commit([Unit((RevokeCertificate(serial, C, world.clock.now(), "by hand"),))])
+    assert done
+
+
+def test_a_new_credential_takes_the_place_of_the_old_one_once_it_is_verified(world):
+    with verified_before(world) as current:
+        key = world.b.begin(None)
+        world.run()
+        assert world.b.state(key) is State.VERIFIED
+    assert world.b.current == world.b.record(key).serial != current
+
+
+def test_what_the_two_ends_saw_is_recorded(world):
+    with verified_before(world):
+        session = world.b.ledger.last_session(C)
+    own = world.b.ledger.certificates()[0].certificate
+    assert Fingerprint.of(own) in session.partner_saw
+    assert "localhost" in session.we_saw
+
+
+# --- restarts
+
+
+@pytest.mark.parametrize("method", ["list_transactions", "certificate", "message", "partner", "commit"])
+@pytest.mark.parametrize("call", [1, 2])
+def test_while_the_ledger_is_down_the_round_ends_and_the_next_goes_on(world, method, call):
+    with world.channel():
+        key = world.b.begin(world.issuer.invite(B))
+        world.b.work(1)
+        world.issuer.work()
+        world.b.ledger.break_at(method, call)
+        with contextlib.suppress(LedgerUnavailableError):
+            world.b.work(3)
+        world.b.bus.suspend(0.0)
+        world.b.build()
+        world.b.work(3)
+        assert world.b.state(key) is State.VERIFIED
+    assert world.b.current == world.b.record(key).serial
+    assert not world.b.log.faults()
+
+
+def test_the_ledger_going_down_while_installing_is_not_taken_for_an_unreachable_channel(world, issued):
+    world.b.ledger.break_at("commit", 2)
+    with pytest.raises(LedgerUnavailableError):
+        world.b.requesting.work(0.0)
+    assert not world.b.log.reasons("will try again")
+
+
+def test_a_crash_between_the_swap_and_the_record_ends_with_the_credential_in_use(world):
+    with world.channel():
+        key = world.b.begin(world.issuer.invite(B))
+        world.b.work(1)
+        world.issuer.work()
+        world.b.work(1)
+        record = world.b.record(key)
+        assert record.state is State.INSTALLED
+        world.b.store.activate(C, record.serial)
+        world.b.build()
+        world.b.work(1)
+    assert (world.b.state(key), world.b.current) == (State.VERIFIED, record.serial)
+
+
+# --- faults of our own
+
+
+def test_a_key_that_is_gone_is_tried_again_and_touches_nothing(world, issued):
+    (world.b.home / world.b.record(issued).key_path).unlink()
+    work(world, 3)
+    assert (world.b.state(issued), world.b.current) == (State.ISSUED, None)
+    assert world.b.installing.concern() is not None
+
+
+def test_a_transaction_on_which_the_program_fails_ends_and_the_others_go_on(world, issued, monkeypatch):
+    other = world.b.begin(None)
+    world.b.bus.suspend(0.0)
+    real = world.b.store.stage
+
+    def faulty(issuer, serial, *arguments):
+        if world.b.ledger.certificate(C, serial).transaction == issued.id:
+            raise TypeError("a fault")
+        real(issuer, serial, *arguments)
+
+    monkeypatch.setattr(world.b.store, "stage", faulty)
+    world.run()
+    assert (world.b.state(issued), world.b.state(other)) == (State.FAILED, State.INSTALLED)
+    assert world.b.record(issued).problems[0].code is ProblemCode.SYSTEM_FAILURE
+    assert len(world.b.log.faults()) == 1
+
+
+def test_a_transaction_whose_certificate_is_not_on_record_ends_alone(world, issued, monkeypatch):
+    monkeypatch.setattr(world.b.ledger, "certificate", lambda *_: None, raising=False)
+    world.b.work(2)
+    assert world.b.state(issued) is State.FAILED
+
+
+def test_a_disk_that_is_full_is_tried_again(world, issued, monkeypatch):
+    def full(*_):
+        raise StateError("no space left on the device; make room")
+
+    monkeypatch.setattr(world.b.store, "stage", full)
+    work(world)
+    assert world.b.state(issued) is State.ISSUED
+    monkeypatch.undo()
+    work(world)
+    assert world.b.state(issued) is State.INSTALLED
