@@ -209,3 +209,19 @@ def test_a_disk_that_is_full_is_tried_again(world, issued, monkeypatch):
     monkeypatch.undo()
     work(world)
     assert world.b.state(issued) is State.INSTALLED
+
+
+def test_a_transaction_whose_answer_is_lost_ends_alone(world, issued, monkeypatch):
+    message = world.b.ledger.message
+    lose = lambda key, type: None if type == "enrollment.reply" else message(key, type)  # noqa: E731
+    monkeypatch.setattr(world.b.ledger, "message", lose, raising=False)
+    world.b.work(1)
+    assert (world.b.state(issued), world.b.current) == (State.FAILED, None)
+
+
+def test_a_transaction_whose_issuer_is_no_longer_known_ends_alone(world, issued, monkeypatch):
+    world.b.work(1)
+    assert world.b.state(issued) is State.INSTALLED
+    monkeypatch.setattr(world.b.ledger, "partner", lambda _: None, raising=False)
+    work(world, 1)
+    assert (world.b.state(issued), world.b.current) == (State.FAILED, None)

@@ -385,3 +385,32 @@ def test_a_held_request_is_answered_with_pending(world):
     world.issuer.work()
     assert [type(one) for one in results(world)] == [Pending, Pending]
     assert (world.issuer.states(), world.issuer.certificates()) == ([State.PENDING], 0)
+
+
+# --- clocks that differ
+
+
+def test_a_partner_whose_clock_is_off_is_told_by_how_much_and_nothing_is_recorded(world, sealed):
+    world.clock.move(days=8)
+    world.send(sealed, b"poison")
+    world.issuer.work()
+    (refused,) = results(world)
+    assert codes(refused) == [ProblemCode.BAD_TIME]
+    assert "expired 86" in refused.problems[0].got
+    assert (world.issuer.states(), world.dead(REQUESTS)) == ([], [b"poison"])
+
+
+def test_a_stranger_whose_clock_is_off_is_not_answered(world):
+    now = world.clock.now() - timedelta(days=1)
+    late = world.d.organisation.seal(C, issued_at=now, expires_at=now + timedelta(hours=1))
+    world.send(late)
+    world.issuer.work()
+    assert (world.said(D), world.dead(REQUESTS)) == ([], [late])
+
+
+def test_a_late_confirmation_is_set_aside(world, partner):
+    confirmation = confirm(world, Delivered())
+    world.clock.move(days=8)
+    world.send(confirmation)
+    world.issuer.work()
+    assert (world.said(), world.dead(REQUESTS)) == ([], [confirmation])

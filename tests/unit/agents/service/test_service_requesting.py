@@ -383,3 +383,11 @@ def test_a_root_that_signs_itself_is_what_the_invitation_pins(world, sent):
     answer(world, sent, reply(world, sent, issued.model_copy(update={"trust_bundle": (der(other.certificate),)})))
     world.b.work(1)
     assert world.b.state(sent) is State.FAILED
+
+
+def test_an_answer_to_a_request_whose_bytes_are_lost_fails_alone(world, sent, monkeypatch):
+    answer(world, sent, reply(world, sent, fitting(world)))
+    monkeypatch.setattr(world.b.ledger, "message", lambda *_: None, raising=False)
+    world.b.work(1)
+    monkeypatch.undo()
+    assert (world.b.state(sent), world.b.record(sent).problems[0].code) == (State.FAILED, ProblemCode.SYSTEM_FAILURE)
