@@ -29,6 +29,7 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
         "home": str(agent.home),
         "root": agent.root,
         "running": running,
+        "silent": running and not _is_fresh(said, now),
         "healthy": running and _is_fresh(said, now) and all(map(_is_well, links)),
         "said_at": said.get("at"),
         "channel": said.get("channel"),

@@ -34,7 +34,7 @@ def _text(seen: dict[str, Any]) -> str:
         [
             ("agent", f"{seen['organisation']} in {seen['home']}"),
             ("root SHA-256", seen["root"]),
-            ("daemon", "running" if seen["running"] else "not running (start it with `agent run`)"),
+            ("daemon", _daemon(seen)),
             ("channel", seen["channel"] or "none open"),
             ("waiting", f"{seen['waiting_to_leave']} messages to leave, {seen['waiting_for_approval']} for approval"),
             ("quarantined", seen["quarantined"]),
@@ -56,6 +56,15 @@ def _text(seen: dict[str, Any]) -> str:
         [(one["serial"], one["issuer"], one["holder"], one["days_left"], one["state"]) for one in seen["certificates"]],
     )
     return "\n".join(parts)
+
+
+def _daemon(seen: dict[str, Any]) -> str:
+    if not seen["running"]:
+        return "not running (start it with `agent run`)"
+    if seen["silent"]:
+        since = f"since {seen['said_at']}" if seen["said_at"] else "so far"
+        return f"running, but silent {since}: it hangs or its disk is full, see its log; what follows may be old"
+    return "running"
 
 
 def _section(title: str, headings: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
