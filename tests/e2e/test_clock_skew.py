@@ -21,7 +21,7 @@ def test_a_requester_behind_reads_by_how_much_and_the_same_enrollment_completes_
     made = issuer.run("init", "--name", issuer.name, *endpoint, *scene.login_options(issuer.name), clock_off=-ONE_DAY)
     made.expect(0)
     issuer.start()
-    asked = ["--invitation", scene.invitation(issuer=issuer), "--dns", scene.name(), "--wait", "6"]
+    asked = ["--invitation", scene.invitation(issuer=issuer), "--dns", scene.name(), "--wait", "8"]
     late = scene.requester.run("enroll", *asked, clock_off=-TEN_MINUTES).expect(4)
     late.says("s in the future", "compare both with a time server", "nothing is lost")
     assert 590 < seconds_named(late.err) < 610
@@ -39,6 +39,6 @@ def seconds_named(text):
 
 def test_an_issuer_that_was_made_in_the_requesters_future_is_not_believed_and_the_difference_is_said(scene):
     scene.issuer.start()
-    asked = ["--invitation", scene.invitation(), "--dns", scene.name(), "--wait", "6"]
+    asked = ["--invitation", scene.invitation(), "--dns", scene.name(), "--wait", "8"]
     late = scene.requester.run("enroll", *asked, clock_off=-ONE_DAY).expect(4)
     late.says("certificate: got valid from", "which is in 23:5", "Compare the clocks of both machines")

@@ -6,11 +6,11 @@ import signal
 from kit.agents import eventually
 
 
-def sent(scene, wait=2):
+def sent(scene):
     """Ask while the issuer does not answer; the transaction, sent."""
     asked = ["--invitation", scene.invitation(), "--dns", scene.name()]
-    scene.requester.enroll(*asked, wait=wait).expect(4)
-    (transaction,) = scene.requester.transactions(state="sent")
+    scene.requester.enroll(*asked, wait=0).expect(4)
+    (transaction,) = eventually(lambda: scene.requester.transactions(state="sent"), "the request is sent")
     return transaction["id"]
 
 

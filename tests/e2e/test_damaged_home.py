@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from kit.agents import eventually
 
 from agents.adapters.files import create_file
+from agents.adapters.home import HomeLock, write_health
 from agents.core.pem import private_key_pem
 
 
@@ -100,6 +102,18 @@ def test_a_broken_agreement_is_the_issuers_matter_and_the_requester_can_ask_agai
     scene.requester.enroll("--invitation", invitation, "--dns", scene.name()).expect(0)
 
 
+def test_a_daemon_that_cannot_say_how_it_fares_is_not_called_well(scene):
+    """So it is on a full disk: the old health report stays."""
+    lock = HomeLock(scene.requester.home)
+    lock.acquire()
+    write_health(scene.requester.home, {"at": "2026-01-01T00:00:00+00:00", "links": [], "channel": None})
+    try:
+        seen = scene.requester.run("status", "--health").expect(1)
+        seen.says("running, but silent since 2026-01-01", "its disk is full, see its log")
+    finally:
+        lock.release()
+
+
 # --- disks -----------------------------------------------------------------------------------------------------------
 
 
@@ -159,7 +173,7 @@ def test_on_a_full_disk_nothing_is_asked_until_there_is_room(scene, disk):
     under = disk(scene.requester)
     under.fill()
     full = scene.requester.run("enroll", "--invitation", invitation, "--dns", scene.name()).expect(5)
-    full.says("disk", "full")
+    full.says("is full")
     assert scene.issuer.transactions() == []
     under.make_room()
     scene.requester.enroll("--invitation", invitation, "--dns", scene.name()).expect(0)
@@ -170,8 +184,9 @@ def test_an_issuer_with_a_full_disk_says_so_keeps_the_request_and_goes_on_when_t
     under = disk(scene.issuer)
     scene.start(scene.issuer, scene.requester)
     under.fill()
-    scene.requester.enroll("--invitation", invitation, "--dns", scene.name(), wait=3).expect(4)
-    scene.issuer.run("status", "--health").expect(1).says("full")
+    scene.requester.enroll("--invitation", invitation, "--dns", scene.name(), wait=0).expect(4)
+    eventually(lambda: scene.issuer.logged("pausing"), "the issuer pauses")
+    assert "is full. Make room" in scene.issuer.logged("pausing")[0]["why"]
     under.make_room()
     (waiting,) = scene.requester.transactions()
     scene.requester.reaches(waiting["id"], "verified")

@@ -81,7 +81,7 @@ def test_the_old_credential_stays_current_until_the_new_one_is_verified(scene):
     move_channel(scene.issuer, endpoint=f"localhost:{elsewhere}")  # and nobody listens there
     scene.issuer.start()
 
-    late = scene.requester.enroll("--dns", scene.name("new"), wait=3).expect(4)
+    late = scene.requester.enroll("--dns", scene.name("new"), wait=8).expect(4)
     late.says("installed", f"localhost:{elsewhere}", "nothing is lost")
     assert current.readlink() == before
 

@@ -166,8 +166,8 @@ def forged(by, claims, to, transaction):
 
 def test_replies_forged_by_a_third_organisation_are_ignored(scene):
     scene.requester.start()
-    scene.requester.enroll("--invitation", scene.invitation(), "--dns", scene.name(), wait=2).expect(4)
-    (waiting,) = scene.requester.transactions(state="sent")
+    scene.requester.enroll("--invitation", scene.invitation(), "--dns", scene.name(), wait=0).expect(4)
+    (waiting,) = eventually(lambda: scene.requester.transactions(state="sent"), "the request is sent")
     third, impostor = scene.other(1), scene.organisation(scene.issuer.name, "impostor", endpoint="localhost:1")
     with channel(scene.broker.admin_url(scene.issuer.name)) as opened:  # the broker itself lends a hand
         for by, claims in ((third, third.name), (third, scene.issuer.name), (impostor, scene.issuer.name)):

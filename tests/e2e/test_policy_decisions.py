@@ -1,17 +1,17 @@
 """What the issuer's agreement says reaches the requester's terminal: every reason, pending and its outcome."""
 
 import pytest
+from kit.agents import PATIENCE, eventually
 
 
 @pytest.fixture
 def manual(broker, scene):
-    """A scene in which a person approves each request; both daemons run, and one request waits."""
+    """A scene in which a person approves each request; both daemons run, and somebody follows one that waits."""
     scene.start(scene.issuer, scene.requester)
-    waiting = scene.requester.enroll(
-        "--invitation", scene.invitation(manual=True), "--dns", scene.name(), wait=2
-    ).expect(4)
-    waiting.says("pending", "nothing is lost")
-    return scene
+    asked = ["--invitation", scene.invitation(manual=True), "--dns", scene.name()]
+    with scene.requester.begin("enroll", *asked, "--wait", PATIENCE) as scene.following:
+        eventually(lambda: scene.requester.transactions(state="pending"), "the request waits for approval")
+        yield scene
 
 
 def test_a_refusal_names_every_reason_and_leaves_the_invitation_usable(scene):
@@ -35,8 +35,9 @@ def test_a_held_request_is_approved_and_the_requester_gets_its_certificate_witho
 
     said = manual.issuer.ask("approve", waiting["id"][-6:])
     assert (said["decision"], said["daemon_running"]) == ("approved", True)
-    manual.requester.reaches(waiting["id"], "verified")
-    manual.issuer.reaches(waiting["id"], "confirmed")
+    told, _ = manual.following.communicate()
+    assert manual.following.returncode == 0
+    assert [word for word in ("pending", "verified", "confirmed") if word not in told] == []
     assert manual.requester.credential(manual.issuer).exists()
     assert manual.issuer.ask("pending") == []
     manual.issuer.run("approve", waiting["id"]).expect(2).says(waiting["id"], "none waits", "agent pending")
@@ -46,7 +47,7 @@ def test_a_denied_request_tells_the_requester_the_reason(manual):
     (waiting,) = manual.issuer.ask("pending")
     manual.issuer.run("deny", waiting["id"]).expect(2).says("--reason")
     manual.issuer.run("deny", waiting["id"], "--reason", "wrong quarter").expect(0).says("denied", waiting["id"])
-    manual.requester.reaches(waiting["id"], "refused")
-    (told,) = manual.requester.transactions(id=waiting["id"])[0]["problems"]
-    assert "wrong quarter" in told["got"]
-    assert told["code"] == "notAuthorized"
+    told, _ = manual.following.communicate()
+    assert manual.following.returncode == 1
+    assert [word for word in ("pending", "refused", "wrong quarter", "notAuthorized") if word not in told] == []
+    assert manual.requester.state(waiting["id"]) == "refused"

@@ -122,6 +122,12 @@ class Organisation:
         """The result of a command that succeeds."""
         return self.run(*arguments, "--json", **options).expect(0).json
 
+    def begin(self, *arguments: object) -> subprocess.Popen[str]:
+        """Start a command and leave it to itself; `communicate` waits for its end."""
+        command = [*self.prefix, AGENT, *map(str, arguments), "--home", self.home]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
+
     def enroll(self, *arguments: object, wait: float = PATIENCE, **options: Any) -> Result:
         """`agent enroll --json`."""
         return self.run("enroll", *arguments, "--wait", wait, "--json", **options)
