@@ -213,7 +213,10 @@ def test_a_disk_that_is_full_is_tried_again(world, issued, monkeypatch):
 
 def test_a_transaction_whose_answer_is_lost_ends_alone(world, issued, monkeypatch):
     message = world.b.ledger.message
-    lose = lambda key, type: None if type == "enrollment.reply" else message(key, type)  # noqa: E731
+
+    def lose(key, kind):
+        return None if kind == "enrollment.reply" else message(key, kind)
+
     monkeypatch.setattr(world.b.ledger, "message", lose, raising=False)
     world.b.work(1)
     assert (world.b.state(issued), world.b.current) == (State.FAILED, None)
