@@ -128,18 +128,25 @@ def _show(agent: Agent, record: TransactionRecord, out: Output) -> ExitCode:
     if record.state not in GOOD:
         out.show(result, "\n".join([f"{record.state} by {record.key.partner}:", *map(_problem, record.problems)]))
         return ExitCode.NEGATIVE
-    result["credential"] = str(agent.home / "credentials" / record.key.partner / "current")
+    directory = agent.home / "credentials" / record.key.partner
+    result["credential"] = str(directory / ("current" if record.state == "verified" else str(record.serial)))
     out.show(
         result,
         fields(
             [
                 (str(record.state), f"serial {record.serial}"),
-                (f"{record.key.partner} says", recorded or "nothing yet; `agent status` will show it"),
+                (f"{record.key.partner} says", _SAID.get(recorded, recorded)),
                 ("credential", result["credential"]),
             ]
         ),
     )
-    return ExitCode.DONE
+    return ExitCode.NEGATIVE if recorded == "lapsed" else ExitCode.DONE
+
+
+_SAID = {
+    None: "nothing yet; `agent status` will show it",
+    "lapsed": "lapsed: the confirmation came too late, and it no longer accepts this certificate; enroll again",
+}
 
 
 def _problem(item: Problem) -> str:

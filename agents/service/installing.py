@@ -117,8 +117,10 @@ class Installing:
         self._move(record, Event.INSTALLED)
 
     def _deliver(self, record: TransactionRecord, certificate: CertificateRecord) -> None:
-        """The key is not ours to use: say that the certificate arrived, and leave the channel to the key's holder."""
-        self._store.activate(self._issuer, certificate.serial)
+        """The key is not ours to use: say that the certificate arrived, and leave the channel to the key's holder.
+
+        Nobody has verified this credential, so the current one stays current.
+        """
         self._move(record, Event.KEY_ELSEWHERE, self._confirmation(record, certificate, Delivered()))
 
     def _verify(self, record: TransactionRecord, certificate: CertificateRecord) -> None:

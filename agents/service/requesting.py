@@ -41,7 +41,8 @@ WATCH_SECONDS = 1.0
 
 REPEAT_FIRST = timedelta(seconds=30)
 REPEAT_MAX = timedelta(minutes=10)
-"""Time without an answer after which the same bytes are sent again; doubled from the first to the longest."""
+"""Time without an answer after which the same bytes are sent again; doubled from the first to the longest. A held
+request waits the longest from the start: it is repeated only in case the final answer was lost."""
 
 
 class Requesting:
@@ -136,10 +137,18 @@ class Requesting:
         body, now = letter.opened.message.body, self._clock.now()
         kept = StoreMessage(record.key, body.type, letter.delivery.body, now, outgoing=False, link=self._issuer)
         if isinstance(body, EnrollmentAcknowledgement):
-            self._log.info("acknowledged", transaction=record.key.id, partner=self._issuer, state=body.state)
+            self._note_acknowledgement(body, record)
             self._ledger.commit([Unit((kept,))])
         elif isinstance(body, EnrollmentReply) and record.state in WAITING:
             self._record_reply(body, record, kept, letter.opened.root)
+
+    def _note_acknowledgement(self, body: EnrollmentAcknowledgement, record: TransactionRecord) -> None:
+        facts = {"transaction": record.key.id, "partner": self._issuer, "state": body.state}
+        if body.state == "lapsed" and record.state is not State.FAILED:
+            fix = "the issuer no longer accepts this certificate: enroll again"
+            self._log.error("confirmed too late", **facts, fix=fix)
+        else:
+            self._log.info("acknowledged", **facts)
 
     def _record_reply(self, reply: EnrollmentReply, record: TransactionRecord, kept: StoreMessage, root: bytes) -> None:
         (recorded,) = self._ledger.commit([self._unit_for_reply(reply, record, kept, root)])
@@ -209,18 +218,17 @@ class Requesting:
             if record.expires_at < now:
                 self._ledger.commit([unit_for_move(record.key, record.state, Event.TIMED_OUT, now)])
                 self._log.warning("request expired", transaction=record.key.id, partner=self._issuer)
-            elif record.state is State.SENT:
-                self._repeat_if_due(record, now)
+            elif record.state is not State.CREATED:
+                self._repeat_if_due(record, now, REPEAT_MAX if record.state is State.PENDING else REPEAT_FIRST)
         self._repeat = {record.key: self._repeat[record.key] for record in waiting if record.key in self._repeat}
 
-    def _repeat_if_due(self, record: TransactionRecord, now: datetime) -> None:
-        due, wait = self._repeat.get(record.key, (record.updated_at + REPEAT_FIRST, REPEAT_FIRST))
+    def _repeat_if_due(self, record: TransactionRecord, now: datetime, first: timedelta) -> None:
+        due, wait = self._repeat.get(record.key, (record.updated_at + first, first))
         if now >= due:
             self._ledger.commit([Unit((MarkUnpublished(record.key, "enrollment.request"),))])
             self._log.info("request sent again", transaction=record.key.id, partner=self._issuer)
             wait = min(wait * 2, REPEAT_MAX)
-            due = now + wait
-        self._repeat[record.key] = (due, wait)
+            self._repeat[record.key] = (now + wait, wait)
 
 
 def _serial_twice() -> ProtocolError:

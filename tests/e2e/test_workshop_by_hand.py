@@ -1,6 +1,7 @@
 """What the workshop's participants have made by hand with `openssl` works as input."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from kit.workshop import Workbench
@@ -34,9 +35,11 @@ def test_a_request_made_by_hand_is_enrolled_and_its_key_stays_where_it_is(runnin
     csr = bench.request(running.name("by-hand"))
     done = running.requester.enroll("--csr", csr).expect(0).json
     assert (done["state"], done["issuer_state"]) == ("delivered", "delivered")
-    current = running.requester.credential(running.issuer)
-    assert not (current / "key.pem").exists()
-    ours, key = current / "cert.pem", bench.path / "client.key"
+    delivered, current = Path(done["credential"]), running.requester.credential(running.issuer)
+    assert delivered.name == done["serial"]
+    assert not current.exists() or current.resolve().name != done["serial"]
+    assert not (delivered / "key.pem").exists()
+    ours, key = delivered / "cert.pem", bench.path / "client.key"
     public = [
         subprocess.run(command, check=True, capture_output=True).stdout
         for command in (

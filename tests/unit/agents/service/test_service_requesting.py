@@ -373,7 +373,28 @@ def test_a_key_kept_elsewhere_is_delivered_and_the_channel_left_to_its_holder(wo
     key = world.b.begin(world.issuer.invite(B), own_key=False)
     world.run()
     assert (world.b.state(key), world.issuer.states()) == (State.DELIVERED, [State.DELIVERED])
-    assert world.b.dialer.calls == 0
+    assert (world.b.dialer.calls, world.b.current) == (0, None)
+
+
+def test_a_held_request_is_repeated_rarely_in_case_the_final_answer_was_lost(world):
+    key = world.b.begin(world.issuer.invite(B, approval=Approval.MANUAL))
+    world.b.work(1)
+    world.issuer.work()
+    world.b.work(1)
+    assert (world.b.state(key), world.depth(REQUESTS)) == (State.PENDING, 0)
+    world.clock.move(seconds=REPEAT_FIRST.total_seconds() + 1)
+    world.b.work(2)
+    assert world.depth(REQUESTS) == 0
+    world.clock.move(seconds=REPEAT_MAX.total_seconds())
+    world.b.work(2)
+    assert world.depth(REQUESTS) == 1
+
+
+def test_a_confirmation_that_came_too_late_is_said_in_the_log(world, sent):
+    digest = Fingerprint.of(b"certificate")
+    answer(world, sent, EnrollmentAcknowledgement(certificate_digest=digest, state="lapsed"))
+    world.b.work(1)
+    assert any(event == "confirmed too late" and "enroll again" in said["fix"] for _, event, said in world.b.log.lines)
 
 
 def test_a_root_that_signs_itself_is_what_the_invitation_pins(world, sent):
