@@ -54,7 +54,7 @@ def _issuing(agent: Agent, bus: AmqpBus, *, upkeep: bool) -> Work:
     partners = Partners(agent.ledger, agent.clock)
     answering = _answering(agent, partners)
     inbox = Inbox(agent.name, agent.name, partners, agent.clock, agent.log)
-    issuing = Issuing(agent.name, bus, agent.ledger, answering, agent.sealer, partners, inbox, agent.clock, agent.log)
+    issuing = Issuing(agent.name, bus, agent.ledger, answering, agent.sealer, inbox, agent.clock, agent.log)
     if not upkeep:
         return issuing.work
     relay = Relay(agent.name, agent.name, bus, agent.ledger, agent.clock, agent.log)

@@ -24,6 +24,7 @@ from agents.core.policy import Approved, Context, Held, Policy, Refused
 from agents.errors import ConfigurationError
 from agents.ports import CertificateSigner, Clock, Entropy, InvitationRecord, Log
 from agents.service.partners import Partners
+from agents.service.stages import Staged, at_once
 from protocol.csr import CertificationRequest, parse_csr
 from protocol.envelope import Opened, Sealer
 from protocol.errors import Problem, ProblemCode, ProtocolError, problem
@@ -37,7 +38,7 @@ from protocol.transaction import State
 PolicyOf = Callable[[OrganisationName], Policy | None]
 """The agreement with a partner, None without one. Raises `ConfigurationError` where its file cannot be used."""
 
-KeyHolders = Mapping[Fingerprint, frozenset[OrganisationName]]
+KeyHolders = dict[Fingerprint, frozenset[OrganisationName]]
 """Which organisations hold certificates for a public key."""
 
 
@@ -104,6 +105,25 @@ class Answering:
 
         Raises `ConfigurationError` if the agreement cannot be read and the request is a held one, which can wait.
         """
+        return at_once(
+            self.answer_in_stages(parsed, invitations, holders, approval=approval, before=before, denied=denied)
+        )
+
+    def answer_in_stages(
+        self,
+        parsed: Parsed,
+        invitations: Mapping[InvitationId, InvitationRecord],
+        holders: KeyHolders,
+        *,
+        approval: bool | None = None,
+        before: State = State.RECEIVED,
+        denied: Problem | None = None,
+    ) -> Staged[Answer | None]:
+        """As `answer`, with pauses after the judgement, the CA's signature and the sealing.
+
+        The key of a request that is judged joins `holders`: the same key in another request of the batch must not pass
+        because neither is recorded yet.
+        """
         sender = parsed.opened.message.sender
         case = Case(parsed.opened, parsed.sealed, _names(parsed.csr), before)
         try:
@@ -126,7 +146,7 @@ class Answering:
             return self._refuse(case, parsed.csr.problems)
         if denied is not None:
             return self._refuse(case, (denied,))
-        return self._verdict(case, parsed.csr, requester, admission, holders, approval=approval)
+        return (yield from self._verdict(case, parsed.csr, requester, admission, holders, approval=approval))
 
     def _invitation(self, opened: Opened, records: Mapping[InvitationId, InvitationRecord]) -> IssuedInvitation | None:
         body = opened.message.body
@@ -146,10 +166,15 @@ class Answering:
         holders: KeyHolders,
         *,
         approval: bool | None,
-    ) -> Answer:
-        match judge(csr, requester, self._context(case.opened, csr, holders, approval=approval)):
+    ) -> Staged[Answer]:
+        verdict = judge(csr, requester, self._context(case.opened, csr, holders, approval=approval))
+        key = csr.key.fingerprint
+        holders[key] = holders.get(key, frozenset()) | {requester.name}
+        yield
+        match verdict:
             case Approved() as approved:
-                return self._issue(case, csr, admission if case.before is State.RECEIVED else (), approved)
+                recorded = admission if case.before is State.RECEIVED else ()
+                return (yield from self._issue(case, csr, recorded, approved))
             case Held() as held:
                 return self._hold(case, admission, held)
             case Refused(problems):
@@ -171,7 +196,7 @@ class Answering:
 
     def _issue(
         self, case: Case, csr: CertificationRequest, admission: tuple[Effect, ...], approved: Approved
-    ) -> Answer:
+    ) -> Staged[Answer]:
         serial, now = self._entropy.serial_number(), self._clock.now()
         certificate = self._signer.issue(approved, serial)
         result = Issued(
@@ -181,7 +206,10 @@ class Answering:
             endpoint=self._endpoint,
             renew_after=renew_after(approved),
         )
-        sealed = self._seal(case.opened, result)
+        reply = reply_to(case.opened, result, now)
+        yield
+        sealed = self._sealer.seal(reply)
+        yield
         key = csr.key.fingerprint
         unit = unit_for_issued(case, admission, approved, serial, certificate, sealed, key, self._us, now)
         self._log.info(

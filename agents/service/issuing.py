@@ -24,10 +24,10 @@ from agents.ports import (
     PublishOutcome,
     TransactionRecord,
 )
-from agents.service.answering import Answering, Parsed, parse
+from agents.service.answering import Answering, KeyHolders, Parsed, parse
 from agents.service.inbox import Inbox, Letter, Unusable
 from agents.service.isolation import Fault, alone
-from agents.service.partners import Partners
+from agents.service.stages import Staged, together
 from protocol.envelope import Sealer, UntimelyError
 from protocol.errors import ProtocolError
 from protocol.messages import EnrollmentConfirmation, EnrollmentRequest
@@ -62,13 +62,12 @@ class Issuing:
         ledger: Ledger,
         answering: Answering,
         sealer: Sealer,
-        partners: Partners,
         inbox: Inbox,
         clock: Clock,
         log: Log,
     ) -> None:
         self._us, self._bus, self._ledger = us, bus, ledger
-        self._answering, self._sealer, self._partners = answering, sealer, partners
+        self._answering, self._sealer = answering, sealer
         self._clock, self._log = clock, log
         self._inbox = inbox
         self._again: list[Delivery] = []
@@ -107,25 +106,27 @@ class Issuing:
         self._finish(done)
 
     def _answer(self, letters: Sequence[Letter]) -> list[_Done]:
-        """The stages for new requests: parse all, look up once for all, then judge, sign and seal each."""
+        """The stages for new requests: parse all, look up once for all, then judge all, sign all, seal all."""
         looked_at = [
             (letter, alone(partial(parse, letter.opened, letter.delivery.body), self._log, "reading a request"))
             for letter in letters
         ]
-        parsed = [item for _, item in looked_at if isinstance(item, Parsed)]
-        invitations = self._ledger.invitations([id for item in parsed if (id := _invitation_of(item))])
-        keys = [item.csr.key.fingerprint for item in parsed if not isinstance(item.csr, ProtocolError)]
-        holders = dict(self._ledger.key_holders(keys))
+        parsed = [(letter, item) for letter, item in looked_at if isinstance(item, Parsed)]
+        invitations = self._ledger.invitations([id for _, item in parsed if (id := _invitation_of(item))])
+        keys = [item.csr.key.fingerprint for _, item in parsed if not isinstance(item.csr, ProtocolError)]
+        holders = self._ledger.key_holders(keys)
+        works = [self._answer_one(letter, item, invitations, holders) for letter, item in parsed]
+        answered = together(works, self._log, "answering a message")
         return [
-            self._failed(letter.delivery, item)
-            if isinstance(item, Fault)
-            else self._guarded(letter.delivery, partial(self._answer_one, letter, item, invitations, holders))
-            for letter, item in looked_at
+            *(self._failed(letter.delivery, item) for letter, item in looked_at if isinstance(item, Fault)),
+            *(self._unless_failed(letter.delivery, one) for (letter, _), one in zip(parsed, answered, strict=True)),
         ]
 
     def _guarded(self, delivery: Delivery, step: Callable[[], _Done]) -> _Done:
         """Deal with one message; one that brings a fault of ours to light is quarantined, and the others go on."""
-        done = alone(step, self._log, "answering a message")
+        return self._unless_failed(delivery, alone(step, self._log, "answering a message"))
+
+    def _unless_failed(self, delivery: Delivery, done: _Done | Fault) -> _Done:
         return self._failed(delivery, done) if isinstance(done, Fault) else done
 
     def _failed(self, delivery: Delivery, fault: Fault) -> _Done:
@@ -136,16 +137,12 @@ class Issuing:
         letter: Letter,
         parsed: Parsed,
         invitations: dict[InvitationId, InvitationRecord],
-        holders: dict[Fingerprint, frozenset[OrganisationName]],
-    ) -> _Done:
-        answer = self._answering.answer(parsed, invitations, holders)
+        holders: KeyHolders,
+    ) -> Staged[_Done]:
+        answer = yield from self._answering.answer_in_stages(parsed, invitations, holders)
         if answer is None:
             reason = f"a request from {letter.opened.message.sender}, with whom there is no agreement"
             return self._dead(self._inbox.unusable(letter.delivery, reason))
-        if not isinstance(parsed.csr, ProtocolError):
-            # A key in two requests of one batch must not pass because neither is recorded yet.
-            key = parsed.csr.key.fingerprint
-            holders[key] = holders.get(key, frozenset()) | {letter.opened.message.sender}
         reply = self._reply(letter.opened.message.sender, letter.opened.message.transaction, REPLY, answer.sealed)
         return _Done(letter.delivery, answer.unit, reply, key_of(letter.opened))
 
@@ -227,7 +224,6 @@ class Issuing:
         self._again = [item.delivery for item in done if id(item) in conflicts]
         self._settle()
         self._published = (publication, replied)
-        self._partners.forget()
 
     def _commit(self, units: list[Unit]) -> tuple[bool, ...]:
         marks = [Unit((MarkSent(tuple(self._sent), self._clock.now()),))] if self._sent else []

@@ -1,4 +1,7 @@
-"""Partners and their trust anchors, remembered for a moment so that a batch asks the ledger once per partner."""
+"""Partners and their trust anchors, remembered for a moment so that many messages ask the ledger once.
+
+Only who has an anchor is remembered: the first anchor of a partner may be pinned at any moment, by another process too.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +46,11 @@ class Partners:
         if self._clock.monotonic() >= self._until:
             self._known.clear()
             self._until = self._clock.monotonic() + REMEMBERED_SECONDS
-        if name not in self._known:
+        known = self._known.get(name)
+        if known is None:
             record = self._ledger.partner(name)
             anchors = record.anchors if record else ()
-            self._known[name] = (record, [load_certificate(one.certificate) for one in anchors if one.certificate])
-        return self._known[name]
+            known = (record, [load_certificate(one.certificate) for one in anchors if one.certificate])
+            if known[1]:
+                self._known[name] = known
+        return known

@@ -156,9 +156,7 @@ class Issuer(Party):
         )
         inbox = Inbox(us, us, partners, self.clock, self.log)
         self.relay = Relay(us, us, self.bus, self.ledger, self.clock, self.log)
-        self.issuing = Issuing(
-            us, self.bus, self.ledger, self.answering, self.sealer, partners, inbox, self.clock, self.log
-        )
+        self.issuing = Issuing(us, self.bus, self.ledger, self.answering, self.sealer, inbox, self.clock, self.log)
         self.upkeep = Upkeep(us, self.ledger, self.answering, inbox, self.relay, CONFIRM_WITHIN, self.clock, self.log)
 
     def policy_of(self, partner: OrganisationName) -> Policy | None:
