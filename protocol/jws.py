@@ -37,6 +37,7 @@ JoseKey = ECKey | OKPKey
 
 _REGISTRY = JWSRegistry(algorithms=ALGORITHMS)
 _ALLOWED = f"typ {TYPE} and alg one of {', '.join(ALGORITHMS)}"
+_JSON = json.JSONDecoder(object_pairs_hook=list)
 _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384"}
 
 
@@ -149,7 +150,7 @@ def _certificates(x5c: object) -> tuple[bytes, ...]:
 def _object(data: bytes, what: str, keys: set[str]) -> dict[str, Any]:
     """A JSON object with exactly these members, none of them twice."""
     try:
-        pairs = json.loads(data, object_pairs_hook=list)
+        pairs = _JSON.decode(data.decode())
     except (ValueError, RecursionError):
         _malformed(f"a {what} that is not JSON", "a JSON object")
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):

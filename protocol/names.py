@@ -87,7 +87,7 @@ class Fingerprint(Name):
     @classmethod
     def of(cls, data: bytes) -> Self:
         """The fingerprint of `data`."""
-        return cls(hashlib.sha256(data).hexdigest())
+        return str.__new__(cls, hashlib.sha256(data).hexdigest())  # in that form already
 
 
 class SerialNumber(Name):

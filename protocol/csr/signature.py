@@ -35,7 +35,8 @@ class Scheme:
 
 
 def _ecdsa(hash_: HashAlgorithm, name: str) -> Scheme:
-    return Scheme(EllipticCurvePublicKey, name, lambda key, signature, data: key.verify(signature, data, ECDSA(hash_)))
+    algorithm = ECDSA(hash_)
+    return Scheme(EllipticCurvePublicKey, name, lambda key, signature, data: key.verify(signature, data, algorithm))
 
 
 def _pkcs1(hash_: HashAlgorithm, name: str) -> Scheme:
