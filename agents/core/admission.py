@@ -1,4 +1,4 @@
-"""Who may use the channel: a valid path is not enough, the certificate must stand in our own records (SCRUTINY 13, 14).
+"""Who may use the channel: a valid path is not enough, the certificate must stand in our own records.
 
 Decides from the record that the caller found under the presented serial number. Left out: the path and the purpose,
 which `protocol.path` has verified before.

@@ -46,7 +46,7 @@ def verify_path(
     is required for `CHANNEL_SERVER`. Raises `PathError` with problems that tell the holder of `leaf` what to do.
     The caller still owes: that the leaf stands in the partner's own record and is not revoked.
     """
-    # 1. Bounds before work (SCRUTINY: chains of at most four, RSA of at most 8192 bits).
+    # 1. Bounds before work: chains of at most four, RSA of at most 8192 bits.
     _check_bounds(leaf, intermediates, anchors)
     # 2. Signatures, validity, CA flags, path length, name constraints (RFC 5280 section 6.1).
     verifier = (

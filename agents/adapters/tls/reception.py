@@ -51,11 +51,11 @@ class Reception:
         """Who the client is. Raises `ProtocolError` if it may not use the channel, `AgentError` if we cannot tell."""
         # 1. The handshake demanded and gave what it must; OpenSSL found a path (RFC 8446 section 4.4.2).
         leaf_der = presented_chain(tls)[0]
-        # 2. One validator for everything (SCRUTINY 11), over our own intermediates: the client's chain is not needed.
+        # 2. One validator for everything, over our own intermediates: the client's chain is not needed.
         leaf = load_certificate(leaf_der)
         verify_path(leaf, self.intermediates, self.anchors, Purpose.CHANNEL_CLIENT, self.clock.now())
         seen = view(tls, leaf)
-        # 3. Our own record of this certificate (SCRUTINY 13).
+        # 3. Our own record of this certificate.
         return Guest(self.admission(leaf_der), seen)
 
     def answer(self, guest: Guest, request: HttpMessage) -> Answer:
@@ -86,7 +86,7 @@ class Reception:
 
 
 def refusal(error: Exception) -> Answer:
-    """What a client is told of `error`: its own faults in full, ours without any detail (SCRUTINY 20)."""
+    """What a client is told of `error`: its own faults in full, ours without any detail."""
     match error:
         case HttpError():
             return _refusal(error.status, error.problems)

@@ -1,7 +1,7 @@
 """TLS over a socket without blocking the event loop, and without leaving the other end in the dark.
 
 asyncio's own TLS closes the connection when a handshake fails and drops the alert, so that the other end sees only an
-end of file (SCRUTINY 18). Here OpenSSL works in memory and every byte that it wants sent is sent, alerts included.
+end of file. Here OpenSSL works in memory and every byte that it wants sent is sent, alerts included.
 Deadlines are the caller's.
 """
 
