@@ -4,6 +4,8 @@ import base64
 import time
 import warnings
 
+from kit.engine import has_image
+
 from agents.adapters.broker.host import answers_amqp, free_ports
 from agents.errors import UnreachableError
 from protocol.topology import MESSAGE_BYTES_MAX
@@ -11,6 +13,7 @@ from protocol.topology import MESSAGE_BYTES_MAX
 with warnings.catch_warnings():  # of a decorator of its own, which it uses itself
     warnings.simplefilter("ignore", DeprecationWarning)
     from testcontainers.community.rabbitmq import RabbitMqContainer
+    from testcontainers.core.config import testcontainers_config
 
 IMAGE = "rabbitmq:4-management"
 
@@ -43,6 +46,8 @@ class ContainerNode:
 
     def __init__(self):
         (self.port,) = free_ports(1)
+        if not has_image(testcontainers_config.ryuk_image):  # removes what a killed session leaves; we do without
+            testcontainers_config.ryuk_disabled = True
         self._container = LoopbackContainer(self.port)
         self._created = False
 
