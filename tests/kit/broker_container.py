@@ -4,6 +4,7 @@ import base64
 import time
 import warnings
 
+from docker.errors import APIError
 from kit.engine import has_image
 
 from agents.adapters.broker.host import answers_amqp, free_ports
@@ -78,7 +79,10 @@ class ContainerNode:
     def ctl(self, *arguments, given=""):
         """Run `rabbitmqctl` and return what it printed; raises `UnreachableError` with what it said if it fails."""
         command = ["sh", "-c", CTL, base64.b64encode(given.encode()).decode(), *arguments]
-        code, said = self._container.exec(command)
+        try:
+            code, said = self._container.exec(command)
+        except APIError as error:  # the container does not run
+            raise UnreachableError(f"rabbitmqctl {' '.join(arguments)} cannot run: {error.explanation}") from error
         if code:
             raise UnreachableError(f"rabbitmqctl {' '.join(arguments)} failed ({code}): {said.decode()}")
         return said.decode()
