@@ -88,10 +88,16 @@ def share_file(path: Path, data: bytes, group: int | None) -> None:
     """As `write_file`, for a file that `group` may read too; with None only we may."""
     with explained("write", path):
         temporary = _written(path, data)
-        if group is not None:  # before it has its name; the mode at its creation would depend on the umask
-            os.chown(temporary, -1, group)
-            temporary.chmod(SHARED_FILE_MODE)
-        temporary.replace(path)
+        try:
+            if (
+                group is not None
+            ):  # while it has no name that anybody knows; a mode at its creation depends on the umask
+                os.chown(temporary, -1, group)
+                temporary.chmod(SHARED_FILE_MODE)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink()
+            raise
         _sync_directory(path.parent)
 
 

@@ -282,3 +282,29 @@ def test_a_file_of_somebody_else_may_be_read_on_request(tmp_path):
     (tmp_path / "theirs").write_bytes(b"data")
     (tmp_path / "theirs").chmod(0o644)
     assert files.read_foreign(tmp_path / "theirs") == b"data"
+
+
+@pytest.mark.parametrize("mask", [0o077, 0])
+def test_what_is_shared_is_for_one_group_whatever_the_umask(tmp_path, mask):
+    directory, group = tmp_path / "a" / "shared", os.getegid()
+    with umask(mask):
+        for _ in range(2):
+            files.share_directory(directory, group)
+            files.share_file(directory / "file", b"data", group)
+    assert (mode(directory), mode(directory / "file")) == (0o750, 0o640)
+    assert {path.stat().st_gid for path in (directory, directory / "file")} == {group}
+    assert names_in(directory) == ["file"]
+
+
+def test_what_is_shared_with_nobody_is_private_though_it_was_open_before(tmp_path):
+    tmp_path.chmod(0o755)
+    files.share_directory(tmp_path, None)
+    files.share_file(tmp_path / "file", b"data", None)
+    assert (mode(tmp_path), mode(tmp_path / "file")) == (0o700, 0o600)
+
+
+def test_a_group_that_we_may_not_give_to_is_explained_and_nothing_is_left(tmp_path):
+    tmp_path.chmod(0o777)
+    with unprivileged(), pytest.raises(StateError, match="cannot write"):
+        files.share_file(tmp_path / "file", b"data", 0)
+    assert names_in(tmp_path) == []

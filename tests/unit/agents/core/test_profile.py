@@ -68,7 +68,7 @@ def critical(certificate):
     return {extension.oid for extension in certificate.extensions if extension.critical}
 
 
-def test_the_five_profiles_form_paths_that_the_validator_accepts():
+def test_the_profiles_between_organisations_form_paths_that_the_validator_accepts():
     identity = issued(profile.agent_identity(OrganisationName("client-c"), SPKI, NOW))
     server = issued(profile.channel_server(HOST, SPKI, NOW))
     assert verify_path(identity, [ISSUING], [ROOT], Purpose.ENVELOPE, NOW)
@@ -101,6 +101,7 @@ def test_root_and_intermediate_differ_in_their_subjects():
         ),
         (profile.channel_server(HOST, SPKI, NOW), [x509.ExtendedKeyUsageOID.SERVER_AUTH], x509.DNSName("c.example")),
         (client_spec(), [CLIENT], x509.DNSName("api.b.example")),
+        (profile.broker_login(OrganisationName("client-b"), SPKI, NOW), [CLIENT], x509.DNSName("client-b")),
     ],
 )
 def test_an_end_entity_has_one_purpose_and_its_name_in_the_critical_extension(spec, usages, name):
