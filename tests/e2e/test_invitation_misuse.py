@@ -46,7 +46,7 @@ def test_a_truncated_invitation_is_refused_and_never_quoted(issuing):
 def test_a_wrong_path_is_named(issuing):
     requester = issuing.requester
     missing = requester.run("enroll", "--invitation", issuing.directory / "nowhere", "--dns", "a.example").expect(2)
-    missing.says("nowhere", "No such file", "the file that `agent invite` wrote")
+    missing.says("nowhere", "No such file", "the file of `agent invite --out`")
     requester.run("enroll", "--invitation", issuing.directory, "--dns", "a.example").expect(2).says("Is a directory")
 
 

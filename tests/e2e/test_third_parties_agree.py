@@ -23,7 +23,7 @@ def s_client(running, *credential):
     trust = running.requester.credential(running.issuer) / "trust.pem"
     host = f"localhost:{running.port}"
     command = ["openssl", "s_client", "-connect", host, "-servername", "localhost", "-verify_hostname", "localhost"]
-    options = ["-CAfile", str(trust), "-verify_return_error", "-quiet", *map(str, credential)]
+    options = ["-CAfile", str(trust), "-verify_return_error", "-quiet", "-alpn", "http/1.1", *map(str, credential)]
     asked = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     return subprocess.run([*command, *options], input=asked, capture_output=True, text=True, timeout=30, check=False)
 
