@@ -2,11 +2,11 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from kit.broker import ADMIN, channel, definitions, new_realm, password
+from kit.engine import require_engine
 
 from agents.adapters.broker import DockerBroker, LocalNode, PrivateBroker, find_broker
 from agents.adapters.broker.host import answers_amqp
@@ -14,11 +14,6 @@ from agents.errors import UnreachableError
 from protocol import topology
 
 REALM = new_realm()
-
-
-def engine_answers():
-    docker = shutil.which("docker")
-    return docker and not subprocess.run([docker, "version"], capture_output=True, check=False).returncode
 
 
 def private(tmp_path):
@@ -29,8 +24,7 @@ def private(tmp_path):
 
 
 def container(_):
-    if not engine_answers():
-        pytest.skip("no Docker engine answers here")
+    require_engine()
     return DockerBroker(definitions([REALM]), Path(shutil.which("docker")))
 
 
