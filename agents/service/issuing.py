@@ -6,6 +6,7 @@ signed leaves before its row is committed, and each item fails alone. Publishing
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,9 @@ from protocol.topology import out_exchange, reply_queue
 
 BATCH = 64
 """Most requests in one batch; no timer waits for it to fill."""
+
+UNSETTLED_MAX = 4
+"""Most batches that are published while the confirms of the first of them are still missing."""
 
 REPLY, ACKNOWLEDGEMENT = "enrollment.reply", "enrollment.acknowledgement"
 
@@ -72,7 +76,8 @@ class Issuing:
         self._inbox = inbox
         self._again: list[Delivery] = []
         """Deliveries whose outcome somebody else recorded first: looked at again, with that outcome known."""
-        self._published: tuple[Publication, list[_Done]] | None = None
+        self._published: deque[tuple[Publication, list[_Done]]] = deque()
+        """Batches whose confirms have not been collected, oldest first."""
         self._sent: list[tuple[TransactionKey, str]] = []
         """Stored replies that the broker has, to be recorded as such with the next commit."""
 
@@ -81,13 +86,12 @@ class Issuing:
 
         Raises `LedgerUnavailableError`, after which the deliveries come again.
         """
-        idle = self._published is None and not self._sent and not self._again
-        arrived = self._bus.receive(BATCH - len(self._again), timeout if idle else 0.0)
+        arrived = self._bus.receive(BATCH - len(self._again), 0.0 if self._again else timeout)
         deliveries, self._again = [*self._again, *arrived], []
         if deliveries:
             self._deal_with(deliveries)
         else:
-            self._settle()
+            self._settle(0)
             self._record_sent()
         return len(deliveries)
 
@@ -210,7 +214,7 @@ class Issuing:
         return Outgoing(out_exchange(self._us), reply_queue(partner), sealed, kind, transaction, transaction)
 
     def _finish(self, done: list[_Done]) -> None:
-        """Commit all, publish what was recorded, acknowledge, and only then wait for the batch before this one."""
+        """Commit all, publish what was recorded, acknowledge, and only then look at the confirms of earlier batches."""
         with_unit = [item for item in done if item.unit is not None]
         recorded = self._commit([item.unit for item in with_unit if item.unit is not None])
         conflicts = {id(item) for item, kept in zip(with_unit, recorded, strict=True) if not kept}
@@ -222,8 +226,8 @@ class Issuing:
             if item.dead:
                 self._bus.dead_letter(item.delivery)
         self._again = [item.delivery for item in done if id(item) in conflicts]
-        self._settle()
-        self._published = (publication, replied)
+        self._published.append((publication, replied))
+        self._settle(UNSETTLED_MAX)
 
     def _commit(self, units: list[Unit]) -> tuple[bool, ...]:
         marks = [Unit((MarkSent(tuple(self._sent), self._clock.now()),))] if self._sent else []
@@ -231,14 +235,16 @@ class Issuing:
         self._sent.clear()
         return recorded
 
-    def _settle(self) -> None:
-        """Collect the confirms of the batch before. What is not confirmed stays in the outbox for the sweep."""
-        if self._published is None:
-            return
-        (publication, replied), self._published = self._published, None
-        for item, outcome in zip(replied, publication.outcomes(), strict=True):
-            if item.key and item.reply and outcome is PublishOutcome.CONFIRMED:
-                self._sent.append((item.key, item.reply.type))
+    def _settle(self, most: int) -> None:
+        """Collect the confirms that are there, and wait for those of all but the latest `most` batches.
+
+        What is not confirmed stays in the outbox for the sweep.
+        """
+        while self._published and (len(self._published) > most or self._published[0][0].done()):
+            publication, replied = self._published.popleft()
+            for item, outcome in zip(replied, publication.outcomes(), strict=True):
+                if item.key and item.reply and outcome is PublishOutcome.CONFIRMED:
+                    self._sent.append((item.key, item.reply.type))
 
     def _record_sent(self) -> None:
         if self._sent:
