@@ -66,7 +66,8 @@ def parse_broker_url(text: str) -> str:
 
 def _without_secret(text: str) -> str:
     head, at, tail = text.rpartition("@")
-    return f"{head.split('://')[0]}://...@{tail}" if at else text
+    scheme, mark, _ = head.rpartition("://")
+    return f"{scheme}{mark}...@{tail}" if at else text
 
 
 def _in_the_file(parse: Callable[[str], Any]) -> Callable[[Any], Any]:

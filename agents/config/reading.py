@@ -51,8 +51,14 @@ def _line(item: dict[str, Any], model: type[BaseModel], source: str) -> str:
     if item["type"] == "extra_forbidden":
         return f"{source}: unknown key '{key}'; {_hint(model, place, last)}"
     message = str(item["msg"]).removeprefix("Value error, ")
-    got = "" if item["type"] == "missing" else f" (got {item['input']!r:.80})"
+    got = "" if item["type"] == "missing" else f" (got {_quoted(item['input'])})"
     return f"{source}: {key}: {message}{got}"
+
+
+def _quoted(value: object) -> str:
+    """A value from a file, cut; not one that may be a URL with a password in it, under whatever key it stands."""
+    text = repr(value)
+    return "a value that is not shown: it may hold a password" if "@" in text and ":" in text else f"{text:.80}"
 
 
 def _hint(model: type[BaseModel], place: list[str], unknown: str) -> str:
