@@ -8,6 +8,7 @@ only exception that a parser in this package raises for bad input.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +17,11 @@ PROBLEM_TEXT_MAX = 512
 
 QUOTE_MAX = 160
 """Longest quotation of something received, in characters, before it is cut."""
+
+PRINTABLE = "^[ -~]*$"
+"""Text that people will read: printable ASCII on one line, so that a partner's cannot pass for lines of our own."""
+
+ProblemText = Annotated[str, Field(max_length=PROBLEM_TEXT_MAX, pattern=PRINTABLE)]
 
 
 class ProblemCode(StrEnum):
@@ -44,10 +50,10 @@ class Problem(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     code: ProblemCode = Field(strict=False)
-    field: str = Field(max_length=PROBLEM_TEXT_MAX)
-    got: str = Field(max_length=PROBLEM_TEXT_MAX)
-    allowed: str = Field(max_length=PROBLEM_TEXT_MAX)
-    fix: str = Field(max_length=PROBLEM_TEXT_MAX)
+    field: ProblemText
+    got: ProblemText
+    allowed: ProblemText
+    fix: ProblemText
 
     def __str__(self) -> str:
         return f"{self.field}: got {self.got}; allowed: {self.allowed}. {self.fix} [{self.code}]"

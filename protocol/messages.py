@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from protocol.errors import MessageError, Problem, ProblemCode, ProtocolError, printable, problem
+from protocol.errors import PRINTABLE, MessageError, Problem, ProblemCode, ProtocolError, printable, problem
 from protocol.names import DnsName, Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
 
 VERSION: Final = 1
@@ -42,7 +42,7 @@ Csr = Annotated[bytes, Field(min_length=1, max_length=CSR_MAX)]
 Certificate = Annotated[bytes, Field(min_length=1, max_length=CERTIFICATE_MAX)]
 Chain = Annotated[tuple[Certificate, ...], Field(max_length=CHAIN_MAX, strict=False)]
 Problems = Annotated[tuple[Problem, ...], Field(min_length=1, max_length=PROBLEMS_MAX, strict=False)]
-ShownText = Annotated[str, Field(max_length=1024)]
+ShownText = Annotated[str, Field(max_length=1024, pattern=PRINTABLE)]
 
 
 class Model(BaseModel):

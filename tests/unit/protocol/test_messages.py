@@ -257,3 +257,21 @@ def test_one_kind_of_message_is_never_taken_for_another():
 
 def test_an_endpoint_reads_as_host_and_port():
     assert str(ISSUED.endpoint) == "channel.client-c.example:8443"
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "\x1b[2J", "\u202e", "\x7f", "caf\xe9", "ends in a line break\n"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        EnrollmentReply(request_digest=DIGEST, result=Pending(reason="TEXT")),
+        EnrollmentReply(request_digest=DIGEST, result=Refused(problems=(PROBLEM.model_copy(update={"fix": "TEXT"}),))),
+        EnrollmentConfirmation(
+            certificate_digest=DIGEST, result=Verified(seen=SEEN.model_copy(update={"cipher": "TEXT"}))
+        ),
+    ],
+)
+def test_text_that_people_read_is_one_line_of_printable_ascii(body, text):
+    sent = message(body).model_dump_json()
+    assert parse_message(sent.encode())
+    with pytest.raises(MessageError):
+        parse_message(sent.replace("TEXT", json.dumps(text)[1:-1]).encode())
