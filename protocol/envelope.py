@@ -129,11 +129,10 @@ def unseal(data: bytes) -> Unsealed:
     """Steps 1 to 4, from the bytes alone. Raises `EnvelopeError` or `PathError`."""
     _check_size(data)
     parsed = jws.parse_jws(data)
-    claimed, chain = _claim(parsed.header)
+    claimed, chain = _kept_claim(parsed.header) if parsed.header.is_kept else _claim(parsed.header)
     return Unsealed(Fingerprint.of(data), claimed, chain, parsed)
 
 
-@lru_cache(maxsize=KNOWN_SIGNERS_MAX)
 def _claim(header: jws.Header) -> tuple[OrganisationName, tuple[x509.Certificate, ...]]:
     chain = tuple(load_certificate(der) for der in header.x5c)
     if chain[-1].subject != chain[-1].issuer:
@@ -141,6 +140,9 @@ def _claim(header: jws.Header) -> tuple[OrganisationName, tuple[x509.Certificate
         fix = "Seal with the agent's complete chain: leaf first, then each issuer, the root last."
         _refuse(ProblemCode.SIGNER_NOT_TRUSTED, "x5c", got, "a chain that ends with the root", fix)
     return agent_organisation(chain[0]), chain
+
+
+_kept_claim = lru_cache(maxsize=KNOWN_SIGNERS_MAX)(_claim)
 
 
 def read(unsealed: Unsealed, signer: Signer, recipient: OrganisationName) -> Message:
@@ -174,6 +176,8 @@ class KnownSigners:
         if known is not None and known.valid_from <= now < known.valid_until:
             return known
         signer = _verify_signer(unsealed, anchors, now)
+        if not unsealed.jws.header.is_kept:
+            return signer
         if len(self._signers) >= self._limit:
             self._signers.pop(next(iter(self._signers)), None)
         self._signers[key] = signer

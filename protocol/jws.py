@@ -32,6 +32,10 @@ TYPE = "apostille+json"
 HEADERS_KEPT = 1024
 """Parsed headers that are kept, one per sender."""
 
+HEADER_KEPT_MAX = 16_384
+"""Largest header that is kept, in characters, and in bytes of its certificates: those of usual chains have 3 000 to
+10 000, and anybody can send a thousand that are as large as an envelope may be."""
+
 SigningKey = EllipticCurvePrivateKey | Ed25519PrivateKey
 JoseKey = ECKey | OKPKey
 
@@ -47,6 +51,11 @@ class Header:
 
     algorithm: str
     x5c: tuple[bytes, ...]
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is small enough for what follows from it to be kept in memory."""
+        return sum(map(len, self.x5c)) <= HEADER_KEPT_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +134,11 @@ def algorithm_for(public: PublicKeyTypes) -> str:
     raise EnvelopeError(problem(ProblemCode.BAD_ALG, "x5c", "another kind of key", "P-256, P-384 or Ed25519", fix))
 
 
-@lru_cache(maxsize=HEADERS_KEPT)
 def _header(protected: str) -> Header:
+    return _kept_header(protected) if len(protected) <= HEADER_KEPT_MAX else _parsed_header(protected)
+
+
+def _parsed_header(protected: str) -> Header:
     header = _object(_decode(protected, "protected header"), "protected header", {"alg", "typ", "x5c"})
     if header["alg"] not in ALGORITHMS or header["typ"] != TYPE:
         # Only text is quoted: to write down a value nested a thousand times would exhaust the stack.
@@ -135,6 +147,9 @@ def _header(protected: str) -> Header:
         fix = "Use an agent identity with a P-256, P-384 or Ed25519 key, and the same protocol version."
         raise EnvelopeError(problem(ProblemCode.BAD_ALG, "protected header", got, _ALLOWED, fix))
     return Header(header["alg"], _certificates(header["x5c"]))
+
+
+_kept_header = lru_cache(maxsize=HEADERS_KEPT)(_parsed_header)
 
 
 def _certificates(x5c: object) -> tuple[bytes, ...]:

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
 from kit.certificates import DAY, NOW, forge_ca
 from kit.envelopes import B, C, agent_of, organisation
 
-from protocol import envelope
+from protocol import envelope, jws
 from protocol.envelope import KnownSigners, unseal
 from protocol.errors import PathError
 
@@ -92,3 +93,16 @@ def test_the_memory_is_bounded_and_forgets_the_oldest(verified):
     signers.signer(senders[0], ANCHORS, NOW)
     assert len(verified) == 4
     assert len(signers._signers) == 2
+
+
+def test_a_sender_with_a_huge_chain_is_opened_each_time_and_leaves_nothing_in_memory(verified):
+    padding = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), bytes(15_000))
+    root = forge_ca("root", extra=[(padding, False)])
+    issuing = forge_ca("issuing", root, extra=[(padding, False)])
+    sender = type(CLIENT_B)(B, root, issuing, agent_of(B, issuing))
+    kept = jws._kept_header.cache_info().currsize, envelope._kept_claim.cache_info().currsize
+    signers = KnownSigners()
+    for _ in range(2):
+        assert CLIENT_C.open(sender.seal(C), sender, signers=signers).message.sender == B
+    assert (jws._kept_header.cache_info().currsize, envelope._kept_claim.cache_info().currsize) == kept
+    assert len(verified) == 2
