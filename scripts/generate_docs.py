@@ -103,10 +103,9 @@ def _value(field: dict[str, Any]) -> str:  # noqa: PLR0911 (one line for each ki
             return f"base64url of {_range(field, 'Length')} bytes"
         case {"description": grammar}:
             return f"{field['title']}: {grammar}"
-        case {"pattern": errors.PRINTABLE, "maxLength": most}:
-            return f"printable ASCII text of at most {most} characters"
         case _:
-            return f"text of at most {field['maxLength']} characters"
+            kind = "printable ASCII text" if field.get("pattern") == errors.PRINTABLE else "text"
+            return f"{kind} of at most {field['maxLength']} characters"
 
 
 def _reference(ref: str) -> str:
