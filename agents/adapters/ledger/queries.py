@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import BindParameter, Select, bindparam, func, select
 
 from agents.adapters.ledger import records
 from agents.adapters.ledger import schema as s
@@ -39,6 +39,17 @@ _PARTNERS = (
 _NEWEST_TRANSACTIONS = select(s.transactions).order_by(s.transactions.c.created_at.desc(), s.transactions.c.id.desc())
 _NEWEST_CERTIFICATES = select(s.certificates).order_by(s.certificates.c.sequence.desc())
 
+# Asked for every batch of requests: to build a list of bound values anew costs more than to look the rows up.
+_ANY: BindParameter[str] = bindparam("any", expanding=True)
+_INVITATIONS = select(s.invitations).where(s.invitations.c.id.in_(_ANY))
+# By id alone, which is all but unique: for a list of row values SQLite would read the whole table.
+_TRANSACTIONS = select(s.transactions).where(s.transactions.c.id.in_(_ANY))
+_KEY_HOLDERS = (
+    select(s.certificates.c.public_key, s.certificates.c.subject)
+    .where(s.certificates.c.public_key.in_(_ANY))
+    .distinct()
+)
+
 
 class Queries:
     """The reading half of the ledger."""
@@ -58,20 +69,13 @@ class Queries:
 
     def invitations(self, ids: Collection[InvitationId]) -> dict[InvitationId, InvitationRecord]:
         """Those of `ids` that exist."""
-        column = s.invitations.c.id
-        found = (
-            self._all(select(s.invitations).where(column.in_(part)), records.invitation_record) for part in _parts(ids)
-        )
+        found = (self._all(_INVITATIONS, records.invitation_record, any=part) for part in _parts(ids))
         return {record.id: record for part in found for record in part}
 
     def transactions(self, keys: Collection[TransactionKey]) -> dict[TransactionKey, TransactionRecord]:
         """Those of `keys` that exist."""
-        # By id alone, which is all but unique: for a list of row values SQLite would read the whole table.
-        column = s.transactions.c.id
         parts = _parts([key.id for key in keys])
-        found = (
-            self._all(select(s.transactions).where(column.in_(part)), records.transaction_record) for part in parts
-        )
+        found = (self._all(_TRANSACTIONS, records.transaction_record, any=part) for part in parts)
         wanted = frozenset(keys)
         return {record.key: record for part in found for record in part if record.key in wanted}
 
@@ -132,11 +136,9 @@ class Queries:
 
     def key_holders(self, public_keys: Collection[Fingerprint]) -> dict[Fingerprint, frozenset[OrganisationName]]:
         """Which organisations hold certificates for these public keys; a key without one is absent."""
-        c = s.certificates.c
         holders: dict[Fingerprint, set[OrganisationName]] = {}
         for part in _parts(public_keys):
-            query = select(c.public_key, c.subject).where(c.public_key.in_(part)).distinct()
-            for key, name in self._all(query, lambda row: (Fingerprint(row.public_key), OrganisationName(row.subject))):
+            for key, name in self._all(_KEY_HOLDERS, _key_and_holder, any=part):
                 holders.setdefault(key, set()).add(name)
         return {key: frozenset(names) for key, names in holders.items()}
 
@@ -148,15 +150,15 @@ class Queries:
         """How many unusable messages are kept."""
         return self._rows(select(func.count()).select_from(s.quarantine), lambda rows: int(rows.scalar_one()))
 
-    def _all(self, query: Select[Any], make: Callable[[Any], T]) -> tuple[T, ...]:
-        return tuple(self._made(make, row) for row in self._rows(query, list))
+    def _all(self, query: Select[Any], make: Callable[[Any], T], **values: object) -> tuple[T, ...]:
+        return tuple(self._made(make, row) for row in self._rows(query, list, **values))
 
     def _first(self, query: Select[Any], make: Callable[[Any], T]) -> T | None:
         return next(iter(self._all(query, make)), None)
 
-    def _rows(self, query: Select[Any], fetch: Callable[[Any], T]) -> T:
+    def _rows(self, query: Select[Any], fetch: Callable[[Any], T], **values: object) -> T:
         with self._backend.translating(), self._backend.engine.connect() as connection:
-            return fetch(connection.execute(query))
+            return fetch(connection.execute(query, values))
 
     def _made(self, make: Callable[[Any], T], row: Any) -> T:
         try:
@@ -166,6 +168,10 @@ class Queries:
             raise StateError(
                 f"The ledger at {self._backend.place} holds a row that cannot be: {error}. {fix}"
             ) from error
+
+
+def _key_and_holder(row: Any) -> tuple[Fingerprint, OrganisationName]:
+    return Fingerprint(row.public_key), OrganisationName(row.subject)
 
 
 def _parts(values: Collection[str]) -> Iterator[Sequence[str]]:
