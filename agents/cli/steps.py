@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from agents.cli.output import clean
+from rich.console import Console
+from rich.text import Text
 
-GREEN, RED, DIM = "32", "31", "2"
-ERASE_LINE = "\r\x1b[K"
-"""ECMA-48: graphic renditions, and what removes a line that is still unfinished."""
+from agents.cli.output import clean
 
 
 @dataclass
@@ -35,50 +33,41 @@ class Steps:
     """Prints each step on `stream`; silent without one (`--json`), where `taken` is part of the result instead."""
 
     def __init__(self, stream: TextIO | None) -> None:
-        self.stream = stream
         self.taken: list[Step] = []
+        self._console = Console(file=stream, highlight=False, soft_wrap=True) if stream else None
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         """Show that `title` is under way; when the block ends, a tick, or a cross if it raises, and what it saw."""
         step = Step(title)
         self.taken.append(step)
-        self._begin(step)
         started = time.perf_counter()
         try:
-            yield step
+            with self._under_way(title):
+                yield step
             step.done = True
         finally:
             step.seconds = round(time.perf_counter() - started, 3)
-            self._end(step)
+            self._show(step)
 
-    def _begin(self, step: Step) -> None:
-        if self._terminal:
-            self._write(f"  {self._mark('…', '.')} {clean(step.title)}", end="")
+    def _under_way(self, title: str) -> AbstractContextManager[object]:
+        """A spinner on a terminal, nothing elsewhere."""
+        on_terminal = self._console is not None and self._console.is_terminal
+        return self._console.status(Text(clean(title))) if self._console and on_terminal else nullcontext()
 
-    def _end(self, step: Step) -> None:
-        mark = self._paint(self._mark("✔", "ok"), GREEN) if step.done else self._paint(self._mark("✘", "FAILED"), RED)
-        took = self._paint(f"({step.seconds:.2f} s)", DIM)
-        self._write(f"{ERASE_LINE if self._terminal else ''}  {mark} {clean(step.title)} {took}")
+    def _show(self, step: Step) -> None:
+        if self._console is None:
+            return
+        mark = Text(self._mark("✔", "ok"), "green") if step.done else Text(self._mark("✘", "FAILED"), "red")
+        self._console.print(Text.assemble("  ", mark, " ", clean(step.title), (f" ({step.seconds:.2f} s)", "dim")))
         width = max(map(len, step.seen), default=0)
         for name, value in step.seen.items():
-            self._write(f"      {self._paint(clean(name).ljust(width), DIM)}  {clean(value)}")
-
-    @property
-    def _terminal(self) -> bool:
-        return self.stream is not None and self.stream.isatty()
-
-    def _paint(self, text: str, style: str) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if self._terminal and not os.environ.get("NO_COLOR") else text
+            self._console.print(Text.assemble("      ", (clean(name).ljust(width), "dim"), "  ", clean(value)))
 
     def _mark(self, symbol: str, plain: str) -> str:
         """`symbol`, or `plain` where the stream cannot show it."""
-        encoding = getattr(self.stream, "encoding", None) or "ascii"
-        return symbol if encoding.lower().startswith("utf") else plain
-
-    def _write(self, text: str, end: str = "\n") -> None:
-        if self.stream is not None:
-            print(text, file=self.stream, end=end, flush=True)
+        encoding = self._console.encoding if self._console else "ascii"
+        return symbol if encoding.startswith("utf") else plain
 
 
 def steps(*, as_json: bool) -> Steps:
