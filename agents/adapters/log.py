@@ -41,6 +41,8 @@ def _escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> M
     for name, value in event.items():
         if isinstance(value, bytes | bytearray):
             event[name] = f"({len(value)} bytes)"
-        elif isinstance(value, str) and name != "exception":
+        elif isinstance(value, str) and name == "exception":  # its last line may quote what a partner sent
+            event[name] = "\n".join(printable(line, FIELD_MAX) for line in value.split("\n"))
+        elif isinstance(value, str):
             event[name] = printable(value, FIELD_MAX)
     return event
