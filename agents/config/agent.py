@@ -125,7 +125,9 @@ class Issuing(_Section):
     """How we issue. Certificates that nobody confirms within `confirm_within` are withdrawn. `processes` is how many
     work on the queue at once; more than there are processors is of no use."""
 
-    confirm_within: Annotated[timedelta, BeforeValidator(read_duration)] = timedelta(hours=1)
+    confirm_within: Annotated[
+        timedelta, BeforeValidator(read_duration), Field(gt=timedelta(0), le=timedelta(days=366))
+    ] = timedelta(hours=1)
     processes: Annotated[int, Field(ge=1, le=64)] = 1
 
 

@@ -44,3 +44,8 @@ def test_a_password_in_the_place_of_a_section_is_not_repeated_either():
 
 def test_a_value_without_a_secret_is_shown():
     assert "(got 'http://h')" in refusal_of("[broker]\nurl = 'http://h'\n")
+
+
+@pytest.mark.parametrize("within", ["0s", "367d", "9999999d"])
+def test_a_time_for_confirmations_that_no_clock_can_do_is_refused(within):
+    assert "agent.toml: issuing.confirm_within: " in refusal_of(f"[issuing]\nconfirm_within = '{within}'\n")
