@@ -29,6 +29,9 @@ CHAIN_MAX = 4
 PROBLEMS_MAX = 32
 """Most problems in one refusal; an issuer that finds more says so in the last one."""
 
+LIFETIME_SECONDS_MAX = 2**31
+"""Longest lifetime that can be asked for, in seconds: 68 years."""
+
 
 def _in_utc(moment: datetime) -> datetime:
     try:
@@ -83,7 +86,7 @@ class EnrollmentRequest(Model):
     profile: Literal["channel-client"] = "channel-client"
     invitation: InvitationProof | None = None
     predecessor: SerialNumber | None = None
-    lifetime_seconds: Annotated[int, Field(ge=1, le=2**31)] | None = None
+    lifetime_seconds: Annotated[int, Field(ge=1, le=LIFETIME_SECONDS_MAX)] | None = None
 
 
 class Issued(Model):

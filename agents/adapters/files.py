@@ -17,7 +17,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from agents.errors import StateError
+from agents.errors import ConfigurationError, StateError
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
@@ -167,6 +167,14 @@ def read_foreign(path: Path) -> bytes:
     """Read a file that somebody else made and may look after as he likes. Raises `StateError`."""
     with explained("read", path), path.open("rb") as file:
         return _bounded(file.read(FILE_MAX + 1), path)
+
+
+def given(option: str, path: Path, exists: Callable[[Path], bool] = os.path.isfile) -> Path:
+    """`path`, if what an operator named by `option` is there. Raises `ConfigurationError`."""
+    if not exists(path):
+        kind = "file" if exists is os.path.isfile else "directory"
+        raise ConfigurationError(f"{option} {path}: there is no such {kind}, or this user may not see it.")
+    return path
 
 
 def _bounded(data: bytes, path: Path) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from agents.adapters import files
@@ -14,6 +16,9 @@ from agents.service.inviting import invite
 from protocol.errors import NameSyntaxError
 from protocol.invitation import Invitation, encode_invitation
 from protocol.names import OrganisationName
+
+EXPIRY_MAX = timedelta(days=366)
+"""Longest that an invitation may be good for: its secret is in somebody's mail for as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,10 @@ def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, man
             f"{agent.name} cannot invite anybody: its {agent.home / 'agent.toml'} needs a [broker] and a [channel] "
             "section (agent init --broker and --endpoint write them), and --expires a duration."
         )
-    if out and out.exists():
-        raise ConfigurationError(f"{out} exists; the invitation goes into a new file only.")
+    if not timedelta(0) < lifetime <= EXPIRY_MAX:
+        raise ConfigurationError(f"--expires '{expires}': wanted more than nothing and at most {EXPIRY_MAX.days}d.")
+    if out:
+        _require_place(out)
     path = _write_agreement(agent, name, dns, manual=manual)
     invitation = invite(
         name,
@@ -53,6 +60,15 @@ def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, man
     if out:
         files.write_file(out, f"{text}\n".encode())
     return Agreed(invitation, text, path)
+
+
+def _require_place(out: Path) -> None:
+    """Say before anything is recorded that the invitation could not be written."""
+    if out.exists():
+        raise ConfigurationError(f"{out} exists; the invitation goes into a new file only.")
+    directory = files.given("--out", out.absolute().parent, os.path.isdir)
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"--out {out}: this user may not write into {directory}. Name another place.")
 
 
 def _partner_name(text: str) -> OrganisationName:

@@ -21,7 +21,7 @@ from agents.service.supervision import ROUND_SECONDS
 from protocol.csr import CertificationRequest, KeyKind, SubjectName, build_csr, parse_csr, read_csr_file
 from protocol.envelope import reread
 from protocol.invitation import TEXT_MAX, Invitation, decode_invitation
-from protocol.messages import EnrollmentAcknowledgement
+from protocol.messages import LIFETIME_SECONDS_MAX, EnrollmentAcknowledgement
 from protocol.names import OrganisationName, TransactionId
 from protocol.transaction import Role, State, is_final
 
@@ -76,10 +76,27 @@ def choose_issuer(agent: Agent, invitation: Invitation | None, named: str | None
 
 
 def read_request(ask: Ask) -> CertificationRequest | None:
-    """The request in the operator's file, None where a new one is to be made. Raises `RequestError` or `StateError`."""
+    """The request in the operator's file, None where a new one is to be made.
+
+    Raises `ConfigurationError` where what is asked for does not go together, `RequestError` or `StateError`.
+    """
+    _require_sense(ask)
     if ask.csr_file is None:
         return None
-    return parse_csr(read_csr_file(files.read_foreign(ask.csr_file)))
+    return parse_csr(read_csr_file(files.read_foreign(files.given("--csr", ask.csr_file))))
+
+
+def _require_sense(ask: Ask) -> None:
+    """Refuse what would otherwise be passed over in silence."""
+    if ask.csr_file and (ask.names or ask.common_name):
+        raise ConfigurationError("--csr brings its own names: leave --dns, --uri, --email, --ip and --common-name out.")
+    if ask.key_file and not ask.csr_file:
+        raise ConfigurationError("--key goes with --csr: without a request of your own, a new key is made.")
+    if not ask.names and not ask.csr_file:
+        raise ConfigurationError("no name is asked for: give at least one, for example --dns api.client-b.example.")
+    if ask.lifetime is not None and not 1 <= ask.lifetime.total_seconds() <= LIFETIME_SECONDS_MAX:
+        most = LIFETIME_SECONDS_MAX // 86_400
+        raise ConfigurationError(f"--lifetime: got {ask.lifetime}, wanted at least 1s and at most {most}d.")
 
 
 def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionKey:
@@ -87,29 +104,29 @@ def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionK
 
     Raises `ConfigurationError`, `StateError` or `ProtocolError`, and then nothing will be sent.
     """
-    issuer = choose_issuer(agent, invitation, ask.issuer)
+    given, issuer = _given(ask), choose_issuer(agent, invitation, ask.issuer)
     agent.access(issuer)
     if invitation:
         take_in(invitation, agent.name, agent.ledger, agent.clock)
     now = agent.clock.now()
     id = agent.entropy.transaction_id(now)
-    csr, key_path = _request_and_key(agent, ask, issuer, id)
+    csr, key_path = given or _made(agent, ask, issuer, id)
     enrollment = Enrollment(
         id, agent.name, issuer, csr, ask.lifetime, created_at=now, expires_at=now + REQUEST_LIFETIME, key_path=key_path
     )
     return begin(enrollment, agent.root, invitation, agent.sealer, agent.ledger)
 
 
-def _request_and_key(
-    agent: Agent, ask: Ask, issuer: OrganisationName, id: TransactionId
-) -> tuple[CertificationRequest, str | None]:
-    given = read_request(ask)
-    if given:
-        return given, _foreign_key(ask.key_file, given) if ask.key_file else None
-    if ask.key_file:
-        raise ConfigurationError("--key goes with --csr: without a request of your own, a new key is made.")
-    if not ask.names:
-        raise ConfigurationError("no name is asked for: give at least one, for example --dns api.client-b.example.")
+def _given(ask: Ask) -> tuple[CertificationRequest, str | None] | None:
+    """The operator's own request, and where its key lies if we may use that."""
+    csr = read_request(ask)
+    if csr is None:
+        return None
+    return csr, _foreign_key(ask.key_file, csr) if ask.key_file else None
+
+
+def _made(agent: Agent, ask: Ask, issuer: OrganisationName, id: TransactionId) -> tuple[CertificationRequest, str]:
+    """A new key, on disk, and a request for it."""
     key, path = agent.credentials.new_key(issuer, id, ask.key_kind)
     return parse_csr(build_csr(key, ask.names, ask.common_name)), path
 
@@ -118,7 +135,7 @@ def _foreign_key(path: Path, csr: CertificationRequest) -> str:
     """The absolute path of the operator's own key, proven to be the request's and usable without a passphrase."""
     from agents.core.pem import parse_private_key, public_key_der
 
-    key = parse_private_key(files.read_private(path), None, str(path))
+    key = parse_private_key(files.read_private(files.given("--key", path)), None, str(path))
     if public_key_der(key.public_key()) != csr.key.spki:
         raise StateError(
             f"{path} is not the key of the certification request. Give the key that the CSR was made with."

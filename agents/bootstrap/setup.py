@@ -96,13 +96,16 @@ def _name(text: str) -> OrganisationName:
 def _passphrase(setup: Setup) -> bytes:
     if setup.passphrase_file is None:
         return SystemEntropy().secret().hex().encode()
-    return files.read_private(setup.passphrase_file).rstrip(b"\r\n")
+    return files.read_private(files.given("--passphrase-file", setup.passphrase_file)).rstrip(b"\r\n")
 
 
 def _plan(setup: Setup, name: OrganisationName, passphrase: bytes) -> OrganisationPlan:
-    imported = (
-        files.read_private(setup.import_passphrase_file).rstrip(b"\r\n") if setup.import_passphrase_file else None
-    )
+    imported = None
+    if setup.import_passphrase_file:
+        path = files.given("--import-passphrase-file", setup.import_passphrase_file)
+        imported = files.read_private(path).rstrip(b"\r\n")
+    if setup.import_ca:
+        files.given("--import-ca", setup.import_ca, os.path.isdir)
     return OrganisationPlan(
         name=name,
         title=setup.title,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PARENT_SECONDS = 0.5
 """How soon an issuing process notices that its daemon is gone."""
 
+LOG_FORMS = ("auto", "json", "text")
+
 
 def run(
     *,
@@ -32,7 +34,10 @@ def run(
     With --json the log is JSON too, whatever --log says.
     """
     from agents.bootstrap.agent import Agent
+    from agents.errors import ConfigurationError
 
+    if log not in LOG_FORMS:
+        raise ConfigurationError(f"--log '{log}': wanted one of {', '.join(LOG_FORMS)}.")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

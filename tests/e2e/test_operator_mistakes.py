@@ -1,0 +1,94 @@
+"""Mistakes on the command line, each told for what it is: the option, what it got and what it wants. No broker."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from kit.agents import agent
+
+NAMES = ("--dns", "api.client-b.example")
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """An issuer, a requester, an invitation and a request of one's own."""
+    directory = tmp_path_factory.mktemp("workplace")
+    password = directory / "password"
+    password.touch(0o600)
+    login = ("--broker", "amqp://127.0.0.1:9", "--broker-password-file", password)
+    for name, port in (("client-c", 9), ("client-b", 10)):
+        made = agent(
+            "init", "--name", name, "--endpoint", f"localhost:{port}", *login, AGENT_HOME=str(directory / name)
+        )
+        made.expect(0)
+    invited = ("invite", "client-b", "--dns", "**.client-b.example", "--out", directory / "invitation")
+    agent(*invited, AGENT_HOME=str(directory / "client-c")).expect(0)
+    key, request = directory / "own.key", directory / "own.csr"
+    openssl = f"openssl req -new -newkey rsa:2048 -nodes -subj /CN=api.client-b.example -keyout {key} -out {request}"
+    subprocess.run([*openssl.split(), "-addext", "subjectAltName=DNS:api.client-b.example"], check=True, timeout=60)
+    return directory
+
+
+def enroll(workplace: Path, *arguments):
+    invitation = ("--invitation", workplace / "invitation")
+    return agent("enroll", *invitation, "--wait", "0", *arguments, AGENT_HOME=str(workplace / "client-b"))
+
+
+@pytest.mark.parametrize("option", ["--csr", "--key"])
+@pytest.mark.parametrize("path", ["absent", "."])
+def test_a_file_that_is_not_there_is_named_with_its_option(workplace, option, path):
+    csr = () if option == "--csr" else ("--csr", workplace / "own.csr")
+    said = enroll(workplace, *csr, option, workplace / path).expect(2)
+    said.says(f"{option} {workplace / path}: there is no such file")
+
+
+def test_names_beside_a_request_of_ones_own_are_not_passed_over_in_silence(workplace):
+    request = ("--csr", workplace / "own.csr")
+    enroll(workplace, *request, *NAMES).expect(2).says("--csr brings its own names")
+    enroll(workplace, *request, *NAMES, "--dry-run").expect(2).says("--csr brings its own names")
+
+
+def test_a_dry_run_misses_what_an_enrollment_would_miss(workplace):
+    enroll(workplace, "--dry-run").expect(2).says("no name is asked for")
+    enroll(workplace, *NAMES, "--key", workplace / "own.key", "--dry-run").expect(2).says("--key goes with --csr")
+
+
+@pytest.mark.parametrize("lifetime", ["0d", "24856d", "9999999d"])
+def test_a_lifetime_that_cannot_be_asked_for_is_refused(workplace, lifetime):
+    enroll(workplace, *NAMES, "--lifetime", lifetime).expect(2).says("--lifetime", "at least 1s and at most 24855d")
+
+
+def test_nothing_of_a_mistaken_enrollment_is_recorded(workplace):
+    enroll(workplace, *NAMES, "--lifetime", "0d").expect(2)
+    seen = agent("status", "--json", AGENT_HOME=str(workplace / "client-b")).expect(0).json
+    assert (seen["partners"], seen["transactions"]) == ([], [])
+
+
+@pytest.mark.parametrize("expires", ["0s", "367d", "9999999d"])
+def test_an_invitation_that_is_good_for_nothing_or_for_ever_is_not_made(workplace, expires):
+    asked = ("invite", "client-d", "--dns", "d.example", "--expires", expires)
+    agent(*asked, AGENT_HOME=str(workplace / "client-c")).expect(2).says("--expires", "at most 366d")
+
+
+def test_an_invitation_that_could_not_be_written_is_not_made(workplace):
+    asked = ("invite", "client-d", "--dns", "d.example", "--out", workplace / "absent" / "invitation")
+    agent(*asked, AGENT_HOME=str(workplace / "client-c")).expect(2).says("--out", "there is no such directory")
+    assert not (workplace / "client-c" / "partners" / "client-d.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "kind"),
+    [("--passphrase-file", "file"), ("--import-passphrase-file", "file"), ("--import-ca", "directory")],
+)
+def test_what_init_is_pointed_to_must_be_there(tmp_path, option, kind):
+    asked = ("init", "--name", "client-x", option, tmp_path / "absent")
+    agent(*asked, AGENT_HOME=str(tmp_path / "home")).expect(2).says(
+        f"{option} {tmp_path / 'absent'}: there is no such {kind}"
+    )
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_form_of_the_log_that_there_is_not_is_refused(workplace):
+    agent("run", "--log", "yaml", AGENT_HOME=str(workplace / "client-b")).expect(2).says(
+        "--log 'yaml'", "auto, json, text"
+    )
