@@ -7,18 +7,27 @@ from collections.abc import Iterable
 import pika
 from pika.exceptions import AMQPError
 
-from agents.errors import UnreachableError
+from agents.errors import ConfigurationError, UnreachableError
 from protocol.names import OrganisationName
 from protocol.topology import declarations
 
 
 def declare_anew(url: str, issuer: OrganisationName, requesters: Iterable[OrganisationName]) -> None:
     """Make the issuer's exchanges, queues and bindings in the virtual host of `url`, empty: what has these names is
-    deleted first. `url` holds the credentials of a user who may configure. Raises `UnreachableError`.
+    deleted first. `url` holds the credentials of a user who may configure. Raises `UnreachableError`, or
+    `ConfigurationError` if it is no URL of a broker.
     """
     wanted = declarations(issuer, requesters)
     try:
-        connection = pika.BlockingConnection(pika.URLParameters(url))
+        parameters = pika.URLParameters(url)
+    except ValueError:
+        # Not quoted, and not chained: pika's words may hold a part of the password.
+        raise ConfigurationError(
+            "the broker that the environment names has no usable URL: wanted amqp[s]://USER:PASSWORD@HOST:PORT/VHOST, "
+            "with special characters percent-encoded."
+        ) from None
+    try:
+        connection = pika.BlockingConnection(parameters)
         channel = connection.channel()
         for queue in wanted.queues:
             channel.queue_delete(queue.name)
