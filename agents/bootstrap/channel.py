@@ -59,9 +59,16 @@ def _last_session(agent: Agent, partner: PartnerRecord) -> Checked:
     if session is None:
         raise NotVerifiedError(
             f"there was no channel with {partner.name} yet. It is opened by whoever holds a credential: "
-            f"after `agent enroll` at {partner.name}, run `agent channel check {agent.name}` there."
+            f"{_next(partner)}."
         )
     we_saw, partner_saw = (
         PeerView.model_validate_json(one) if one else None for one in (session.we_saw, session.partner_saw)
     )
     return Checked(partner.name, False, session.at, None, we_saw, partner_saw)  # noqa: FBT003
+
+
+def _next(partner: PartnerRecord) -> str:
+    """Who of the two has to enroll, as far as we know."""
+    if partner.broker:
+        return f"finish `agent enroll` with {partner.name} here first, see `agent status`"
+    return f"after `agent enroll` at {partner.name}, run `agent channel check` there"

@@ -55,7 +55,8 @@ def _name(element: der.Element) -> SubjectName:
         raise _refused(got, "DNS names, URIs, e-mail addresses and IP addresses")
     if len(element.content) > NAME_OCTETS_MAX or not _PRINTABLE_WITHOUT_SPACE.fullmatch(element.content):
         raise _refused(
-            f"{kind}:{element.content!r}", f"1 to {NAME_OCTETS_MAX} octets of printable ASCII without spaces"
+            f"{kind}:{element.content.decode('latin-1')}",
+            f"1 to {NAME_OCTETS_MAX} octets of printable ASCII without spaces",
         )
     return SubjectName(kind, element.content.decode("ascii"))
 

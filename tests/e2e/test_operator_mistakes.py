@@ -92,3 +92,26 @@ def test_a_form_of_the_log_that_there_is_not_is_refused(workplace):
     agent("run", "--log", "yaml", AGENT_HOME=str(workplace / "client-b")).expect(2).says(
         "--log 'yaml'", "auto, json, text"
     )
+
+
+def test_a_name_that_no_certificate_can_carry_is_shown_as_it_was_given(workplace):
+    enroll(workplace, "--uri", "two words").expect(1).says("uri:two words", "without spaces")
+    enroll(workplace, *NAMES, "--common-name", "a\x07b").expect(1).says(r"common name 'a\x07b'")
+
+
+def test_a_channel_that_was_never_opened_says_who_has_to_enroll(workplace):
+    enroll(workplace, *NAMES).expect(3)
+    agent("channel", "check", "client-c", AGENT_HOME=str(workplace / "client-b")).expect(1).says(
+        "finish `agent enroll` with client-c here first"
+    )
+    agent("channel", "check", "client-b", AGENT_HOME=str(workplace / "client-c")).expect(1).says(
+        "after `agent enroll` at client-b, run `agent channel check` there"
+    )
+
+
+def test_a_home_whose_making_was_interrupted_is_told_from_one_that_lost_its_configuration(tmp_path):
+    asked = ("init", "--name", "client-x")
+    agent(*asked, AGENT_HOME=str(tmp_path / "home")).expect(0)
+    (tmp_path / "home" / "agent.toml").unlink()
+    again = agent(*asked, AGENT_HOME=str(tmp_path / "home")).expect(2)
+    again.says("has its CA already", "If `agent init` was interrupted", "if agent.toml was lost, restore it")

@@ -36,10 +36,17 @@ def create_organisation(home: Path, plan: OrganisationPlan, now: datetime, entro
     disk refuses; then nothing that the agent would use has been left in `home`.
     """
     if (home / layout.CA).exists():
-        raise ConfigurationError(f"{home / layout.CA} exists: this home has its CA already. Use another --home.")
+        raise ConfigurationError(_has_a_ca(home))
     authority = _authority(plan, now, entropy)
     contents = {**_authority_files(authority, plan.passphrase), **_own_files(authority, plan, now, entropy)}
     _put_in_place(home, contents)
+
+
+def _has_a_ca(home: Path) -> str:
+    return (
+        f"{home / layout.CA} exists: this home has its CA already. Use another --home. If `agent init` was interrupted "
+        "here, nothing was issued yet: remove the home and begin anew; if agent.toml was lost, restore it."
+    )
 
 
 def _authority(plan: OrganisationPlan, now: datetime, entropy: Entropy) -> Authority:
