@@ -19,7 +19,7 @@ demo: setup broker ## Two organisations, a private broker, one enrollment, a ver
 	@$(BIN)/agent demo $(ARGS)
 
 test: setup broker ## All tests; protocol and agents.core must be covered completely (ARGS="tests/unit -x")
-	@$(BIN)/pytest -q --cov=protocol --cov=agents $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadfile --cov=protocol --cov=agents $(ARGS)
 
 lint: setup ## Style, types, import contracts, forbidden text
 	@$(BIN)/ruff check --quiet .

@@ -37,7 +37,7 @@ from protocol.messages import Endpoint
 from protocol.names import DnsName, Fingerprint
 from protocol.transaction import Role, State
 
-PROBLEM = Problem(code=ProblemCode.BAD_POP, field="csr", got="'é'", allowed="a signature", fix="Sign it.")
+PROBLEM = Problem(code=ProblemCode.BAD_POP, field="csr", got="'\\xe9'", allowed="a signature", fix="Sign it.")
 
 
 def commit(ledger, *effects):
