@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agents.adapters.credentials import CredentialFiles
     from agents.adapters.tls import TlsChannelDialer
     from agents.config.agent import Broker
-    from agents.ports import CertificateSigner, ChannelCredential, Ledger, Log
+    from agents.ports import CertificateSigner, ChannelCredential, Clock, Ledger, Log
     from protocol.envelope import Identity, Sealer
 
 PARTNERS = "partners"
@@ -32,11 +32,11 @@ class Agent:
     Raises `ConfigurationError` or `StateError` where the home cannot be used.
     """
 
-    def __init__(self, home: Path, *, log_form: str = "auto", debug: bool = False) -> None:
+    def __init__(self, home: Path, *, log_form: str = "auto", debug: bool = False, clock: Clock | None = None) -> None:
         self.home = home
         self.config: AgentConfig = load_config(home)
         self.name: OrganisationName = self.config.organisation.name
-        self.clock = SystemClock()
+        self.clock: Clock = clock or SystemClock()
         self.entropy = SystemEntropy()
         self.lock = HomeLock(home)
         self.policies = PolicyFiles(home / PARTNERS, self.clock)
@@ -97,8 +97,12 @@ class Agent:
         """What the daemon last said of itself."""
         return read_health(self.home)
 
-    def access(self, issuer: OrganisationName) -> BrokerAccess:
-        """How we reach the virtual host of `issuer` and log in there. Raises `ConfigurationError`."""
+    def access(self, issuer: OrganisationName, invited_to: str | None = None) -> BrokerAccess:
+        """How we reach the virtual host of `issuer` and log in there; `invited_to` is where its invitation says it is.
+
+        Our login goes to the broker that our own operator named and to no other, whatever an invitation says. Raises
+        `ConfigurationError`.
+        """
         from agents.adapters.amqp.access import BrokerAccess
 
         settings = self.config.broker_for(issuer)
@@ -108,7 +112,15 @@ class Agent:
                 f"{self.home / 'agent.toml'} (agent init --broker, --broker-password-file writes it)."
             )
         partner = self.ledger.partner(issuer)
-        invited_to = partner.broker if partner and issuer not in self.config.brokers else None
+        invited_to = invited_to or (partner.broker if partner else None)
+        if issuer in self.config.brokers:
+            invited_to = None
+        elif invited_to and not settings.is_at(invited_to):
+            raise ConfigurationError(
+                f"{issuer} is reached through the broker {invited_to}, but [broker] in {self.home / 'agent.toml'} is "
+                f"{settings.url}, and our login is for that one. If both are the same broker, or you have a login at "
+                f"the other, add a section [brokers.{issuer}] with url, user and password_file."
+            )
         authority = self.home / settings.ca_file if settings.ca_file else None
         return BrokerAccess(
             url=invited_to or settings.location(issuer),

@@ -34,6 +34,8 @@ READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.05
 
+_PORTS = {"amqp": 5672, "amqps": 5671}
+
 ISSUER, REQUESTER = OrganisationName("client-c"), OrganisationName("client-b")
 """The two organisations of the demonstration."""
 
@@ -87,6 +89,12 @@ class Process:
             os.killpg(self.pid, signal.SIGKILL)
             return self._process.wait()
 
+    def kill(self) -> None:
+        """End it as a power failure would (SIGKILL), with every process that it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
 
 def start_broker(directory: Path) -> tuple[str, Process | None, dict[OrganisationName, Access]]:
     """A broker with the topology for both organisations: what it is, its process if it is ours, and how to log in.
@@ -118,14 +126,14 @@ def _wait_for_json(process: Process) -> dict[str, Any]:
 
 
 def _use_given(url: str, directory: Path) -> dict[OrganisationName, Access]:
-    from agents.adapters.amqp.declaring import declare_anew
+    from agents.adapters.amqp.declaring import declare
 
-    declare_anew(url, ISSUER, [REQUESTER])
+    declare(url, ISSUER, [REQUESTER])
     parts = urlsplit(url)
     files.make_directory(directory)
     password = directory / "given.password"
     files.write_file(password, unquote(parts.password or "guest").encode())
-    bare = f"{parts.scheme}://{parts.hostname}:{parts.port or 5672}{parts.path or '/%2F'}"
+    bare = f"{parts.scheme}://{parts.hostname}:{parts.port or _PORTS[parts.scheme]}{parts.path or '/%2F'}"
     access = Access(bare, unquote(parts.username or "guest"), password)
     return {ISSUER: access, REQUESTER: access}
 

@@ -105,7 +105,7 @@ def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionK
     Raises `ConfigurationError`, `StateError` or `ProtocolError`, and then nothing will be sent.
     """
     given, issuer = _given(ask), choose_issuer(agent, invitation, ask.issuer)
-    agent.access(issuer)
+    agent.access(issuer, invitation.broker if invitation else None)
     if invitation:
         take_in(invitation, agent.name, agent.ledger, agent.clock)
     now = agent.clock.now()

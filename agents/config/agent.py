@@ -103,6 +103,11 @@ class Broker(_Section):
     certificate_file: str | None = None
     key_file: str | None = None
 
+    def is_at(self, url: str) -> bool:
+        """Whether `url` names this broker: the same scheme, host and port, in whatever virtual host."""
+        ours, other = urlsplit(self.url), urlsplit(url)
+        return (ours.scheme, ours.netloc.lower()) == (other.scheme, other.netloc.lower())
+
     def location(self, issuer: OrganisationName) -> str:
         """The URL of the virtual host through which organisations enroll with `issuer`."""
         return self.url if urlsplit(self.url).path else f"{self.url}/{virtual_host(issuer)}"

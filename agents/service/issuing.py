@@ -199,6 +199,11 @@ class Issuing:
         error = unusable.error
         if not isinstance(error, UntimelyError) or not isinstance(error.opened.message.body, EnrollmentRequest):
             return self._dead(unusable)
+        key = key_of(error.opened)
+        record = self._ledger.transactions([key]).get(key)
+        if record is not None:
+            # A late copy of a request that was answered in time.
+            return self._repeated(Letter(unusable.delivery, error.opened), record)
         answer = self._answering.turn_away(error.opened, error)
         if answer is None:
             return self._dead(unusable)

@@ -12,34 +12,44 @@ from protocol.names import OrganisationName
 from protocol.topology import declarations
 
 
-def declare_anew(url: str, issuer: OrganisationName, requesters: Iterable[OrganisationName]) -> None:
-    """Make the issuer's exchanges, queues and bindings in the virtual host of `url`, empty: what has these names is
-    deleted first. `url` holds the credentials of a user who may configure. Raises `UnreachableError`, or
-    `ConfigurationError` if it is no URL of a broker.
+def declare(url: str, issuer: OrganisationName, requesters: Iterable[OrganisationName]) -> None:
+    """Make what is missing of the issuer's exchanges, queues and bindings in the virtual host of `url`.
+
+    `url` holds the credentials of a user who may configure. Raises `ConfigurationError` if it is no URL of a broker, or
+    if a queue of that name is in use: somebody else's messages are neither read nor lost. Raises `UnreachableError`.
     """
     wanted = declarations(issuer, requesters)
     try:
-        parameters = pika.URLParameters(url)
+        with pika.BlockingConnection(_parameters(url)) as connection:
+            channel = connection.channel()
+            for exchange in wanted.exchanges:
+                channel.exchange_declare(exchange.name, "direct", durable=True, internal=exchange.internal)
+            for queue in wanted.queues:
+                found = channel.queue_declare(queue.name, durable=True, arguments=queue.arguments).method
+                _require_unused(queue.name, found.message_count, found.consumer_count)
+            for binding in wanted.bindings:
+                channel.queue_bind(binding.queue, binding.exchange, binding.routing_key)
+    except (AMQPError, OSError) as error:
+        raise UnreachableError(
+            f"the broker that the environment names cannot be used ({type(error).__name__}: {error}). "
+            "Check its URL, user and password, and that the user may configure that virtual host."
+        ) from error
+
+
+def _parameters(url: str) -> pika.URLParameters:
+    try:
+        return pika.URLParameters(url)
     except ValueError:
         # Not quoted, and not chained: pika's words may hold a part of the password.
         raise ConfigurationError(
             "the broker that the environment names has no usable URL: wanted amqp[s]://USER:PASSWORD@HOST:PORT/VHOST, "
             "with special characters percent-encoded."
         ) from None
-    try:
-        connection = pika.BlockingConnection(parameters)
-        channel = connection.channel()
-        for queue in wanted.queues:
-            channel.queue_delete(queue.name)
-            channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
-        for exchange in wanted.exchanges:
-            channel.exchange_delete(exchange.name)
-            channel.exchange_declare(exchange.name, "direct", durable=True, internal=exchange.internal)
-        for binding in wanted.bindings:
-            channel.queue_bind(binding.queue, binding.exchange, binding.routing_key)
-        connection.close()
-    except (AMQPError, OSError) as error:
-        raise UnreachableError(
-            f"the broker that the environment names cannot be used ({type(error).__name__}: {error}). "
-            "Check its URL, user and password, and that the user may configure that virtual host."
-        ) from error
+
+
+def _require_unused(queue: str, messages: int, consumers: int) -> None:
+    if messages or consumers:
+        raise ConfigurationError(
+            f"the queue {queue} in that virtual host has {messages} messages and {consumers} consumers: it is in use. "
+            "Give a virtual host of its own in the URL."
+        )

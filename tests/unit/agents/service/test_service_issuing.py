@@ -64,6 +64,17 @@ def test_a_request_twice_in_one_batch_gets_one_certificate_and_the_same_answer_t
     assert world.issuer.certificates() == 1
 
 
+def test_a_late_copy_of_an_answered_request_gets_the_stored_reply_and_not_a_refusal(world, sealed):
+    world.send(sealed)
+    world.issuer.work()
+    world.clock.move(days=8)
+    world.issuer.build()
+    world.send(sealed)
+    world.issuer.work()
+    first, again = [held.body for held in world.broker.queues["replies.client-b"]]
+    assert first == again
+
+
 def test_a_request_that_comes_again_later_gets_the_stored_reply_byte_for_byte(world, sealed):
     world.send(sealed)
     world.issuer.work()
