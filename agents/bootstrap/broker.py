@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,10 +56,12 @@ class RunningBroker:
 
 @dataclass(frozen=True, slots=True)
 class Partnership:
-    """Issuers, and requesters that may enroll with every one of them but themselves."""
+    """Issuers, and requesters that may enroll with every one of them but themselves, or with those in `only`."""
 
     issuers: tuple[OrganisationName, ...]
     requesters: tuple[OrganisationName, ...]
+    only: Mapping[OrganisationName, Sequence[OrganisationName]] | None = None
+    """The requesters of each issuer, where not everybody enrolls with everybody."""
 
     @classmethod
     def parse(cls, issuers: Sequence[str], requesters: Sequence[str]) -> Partnership:
@@ -71,6 +73,8 @@ class Partnership:
 
     def partners(self) -> dict[OrganisationName, list[OrganisationName]]:
         """The requesters of each issuer."""
+        if self.only is not None:
+            return {issuer: list(self.only[issuer]) for issuer in self.issuers}
         return {issuer: [name for name in self.requesters if name != issuer] for issuer in self.issuers}
 
     def organisations(self) -> tuple[OrganisationName, ...]:

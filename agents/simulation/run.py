@@ -1,0 +1,194 @@
+"""Runs a simulation from beginning to end: scene, agents, trouble, quiet, facts, verdict. Nothing runs afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from agents.bootstrap.agent import Agent
+from agents.bootstrap.broker import Partnership, RunningBroker, running_broker
+from agents.bootstrap.demo import start_daemon
+from agents.bootstrap.trial import Network, free_port, system_clock, waiting
+from agents.simulation.outcome import Happening, Outage, Outcome, Watch
+from agents.simulation.parameters import Parameters
+from agents.simulation.people import People
+from agents.simulation.plan import LINES, WORKERS, Plan, Request, Strike, make_plan
+from agents.simulation.processes import Issuer, Requesters
+from agents.simulation.reading import read_facts, unsent
+from agents.simulation.scene import BROKER, Scene, invite_all, make_issuers
+from agents.simulation.strikes import Striker, Targets
+from agents.simulation.tail import Tail
+from agents.simulation.verdict import judge
+from protocol.names import OrganisationName
+from protocol.topology import reply_queue, request_queue
+
+POLL_SECONDS = 0.2
+
+OVERTIME_SECONDS = 300.0
+"""How long after the last request was due the requesters may still be at work."""
+
+QUIET_SECONDS = 90.0
+"""Longest wait, after that, for queues and outboxes to become empty."""
+
+
+class Simulation:
+    """One run in one directory, which is made if it is not there."""
+
+    def __init__(self, parameters: Parameters, directory: Path, watch: Watch) -> None:
+        self._plan, self._directory, self._watch = make_plan(parameters), directory.absolute(), watch
+        self._clock = system_clock()
+        self._started_at = 0.0
+        self._happenings: list[Happening] = []
+        self._outages: list[Outage] = []
+        self._phases: list[tuple[str, float]] = []
+        self._faults: list[str] = []
+
+    def run(self) -> Outcome:
+        """Everything. Raises `AgentError` if there can be no simulation here."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            with self._phase("starting a broker with a queue for everybody"):
+                broker = running_broker(self._directory / BROKER, _partnership(self._plan))
+                running = stack.enter_context(broker)
+            with self._phase("making issuers, agreements and invitations"):
+                network = stack.enter_context(Network(self._targets(running)))
+                scene = self._scene(network)
+                make_issuers(scene)
+                invite_all(scene)
+                issuers = [self._issuer(scene, name, stack) for name in self._plan.issuers]
+            with self._phase("onboarding"):
+                self._onboard(scene, network, running, issuers)
+            with self._phase("waiting for quiet"):
+                self._wait_for_quiet(scene, running)
+            for issuer in issuers:
+                issuer.stop()
+            with self._phase("reading ledgers and queues"):
+                return self._judged(scene, running)
+
+    @contextmanager
+    def _phase(self, title: str) -> Iterator[None]:
+        self._watch.phase(title)
+        begun = time.monotonic()
+        yield
+        self._phases.append((title, round(time.monotonic() - begun, 2)))
+
+    # --- the scene
+
+    def _targets(self, running: RunningBroker) -> list[int]:
+        """What the links lead to: the broker for requesters and for issuers, then each issuer's channel."""
+        listen = [free_port() for _ in self._plan.issuers]
+        return [running.broker.port] * (LINES + len(self._plan.issuers)) + listen
+
+    def _scene(self, network: Network) -> Scene:
+        ports, count = [link.port for link in network.links], len(self._plan.issuers)
+        listen = tuple(link.target for link in network.links[LINES + count :])
+        lines, issuers, channels = ports[:LINES], ports[LINES : LINES + count], ports[LINES + count :]
+        return Scene(self._directory, self._plan, 0.0, tuple(lines), tuple(issuers), tuple(channels), listen)
+
+    def _issuer(self, scene: Scene, name: OrganisationName, stack: ExitStack) -> Issuer:
+        issuer = Issuer(name, partial(start_daemon, Agent(scene.home(name))))
+        stack.callback(issuer.stop)
+        issuer.start()
+        return issuer
+
+    # --- the day
+
+    def _onboard(self, scene: Scene, network: Network, running: RunningBroker, issuers: list[Issuer]) -> None:
+        self._started_at = self._clock.now().timestamp()
+        scene = replace(scene, started_at=self._started_at)
+        scene.save()
+        workers = [Requesters(scene.directory, number) for number in range(WORKERS)]
+        names = [f"link of requesters {number + 1}" for number in range(LINES)]
+        names += [f"link of {name}" for name in self._plan.issuers]
+        names += [f"channel of {name}" for name in self._plan.issuers]
+        targets = Targets(running.broker, issuers, workers, list(zip(names, network.links, strict=True)))
+        striker = Striker(targets, self._plan.strikes, self._strike_begun, self._strike_ended)
+        with ExitStack() as stack:
+            for worker in workers:
+                stack.callback(worker.stop)
+                worker.start()
+            stack.enter_context(People(scene, self._decided))
+            striker.start()
+            self._follow(scene, workers)
+            striker.join()
+        self._faults += striker.faults
+
+    def _follow(self, scene: Scene, workers: list[Requesters]) -> None:
+        """Until every requester has done its part, or the time is up."""
+        tails = [Tail(scene.events(number)) for number in range(WORKERS)]
+        deadline = time.monotonic() + self._plan.requests[-1].at + OVERTIME_SECONDS
+        ended = False
+        while not ended and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            ended = all(worker.ended for worker in workers)
+            for line in (line for tail in tails for line in tail.new()):
+                self._happened(line["at"] - self._started_at, line["requester"], line["number"], line["what"])
+        if not ended:
+            self._faults.append(f"requesters were still at work {OVERTIME_SECONDS:.0f} s after the last request")
+
+    def _happened(self, at: float, who: str, number: int, what: str) -> None:
+        happening = Happening(round(at, 3), who, number, what)
+        self._happenings.append(happening)
+        self._watch.happening(happening)
+
+    def _decided(self, request: Request, allow: bool) -> None:  # noqa: FBT001 - `people.Decided`
+        self._happened(self._now(), request.issuer, request.number, "approved" if allow else "denied")
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp() - self._started_at
+
+    def _strike_begun(self, strike: Strike, target: str) -> None:
+        self._watch.strike(strike.kind, target, over=False)
+
+    def _strike_ended(self, strike: Strike, target: str, seconds: float) -> None:
+        end = self._now()
+        self._outages.append(Outage(strike.kind, target, round(end - seconds, 2), round(end, 2)))
+        self._watch.strike(strike.kind, target, over=True)
+
+    # --- the evening
+
+    def _wait_for_quiet(self, scene: Scene, running: RunningBroker) -> None:
+        """What came or had to go too late for a session is dealt with by the requesters, whom that wakes once more."""
+        deadline = time.monotonic() + QUIET_SECONDS
+        awake: set[OrganisationName] = set()
+        with ExitStack() as stack:
+            while time.monotonic() < deadline and (concerned := self._concerned(scene, running)):
+                sleepers = (concerned & set(self._plan.requesters)) - awake
+                if sleepers:
+                    late = Requesters(scene.directory, WORKERS + len(awake))
+                    stack.callback(late.stop)
+                    late.start("--drain", *sorted(sleepers))
+                    awake |= sleepers
+                time.sleep(1.0)
+
+    def _concerned(self, scene: Scene, running: RunningBroker) -> set[OrganisationName]:
+        """Whose queue or outbox holds something."""
+        owners = {reply_queue(name): name for name in self._plan.requesters}
+        owners |= {request_queue(name): name for name in self._plan.issuers}
+        return {owners[queue] for queue in waiting(running, self._plan.issuers) if queue in owners} | unsent(
+            scene
+        ).keys()
+
+    def _judged(self, scene: Scene, running: RunningBroker) -> Outcome:
+        facts = read_facts(scene, running)
+        facts = replace(facts, faults_in_program=(*facts.faults_in_program, *self._faults))
+        return Outcome(
+            self._plan,
+            facts,
+            judge(self._plan, facts),
+            tuple(sorted(self._happenings, key=lambda happening: happening.at)),
+            tuple(sorted(self._outages, key=lambda outage: outage.begin)),
+            self._started_at,
+            tuple(self._phases),
+        )
+
+
+def _partnership(plan: Plan) -> Partnership:
+    only: dict[OrganisationName, list[OrganisationName]] = {issuer: [] for issuer in plan.issuers}
+    for agreement in plan.agreements:
+        only[agreement.issuer].append(agreement.requester)
+    return Partnership(plan.issuers, plan.requesters, only)

@@ -1,0 +1,117 @@
+"""Carries the planned faults out on processes, the broker and network links. Each strike has a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agents.bootstrap.broker import OwnBroker
+from agents.bootstrap.trial import NetworkLink
+from agents.simulation.parameters import StrikeKind
+from agents.simulation.plan import Strike
+
+
+class Killable(Protocol):
+    """A process that can be killed and started again."""
+
+    name: str
+
+    def kill(self) -> None:
+        """SIGKILL."""
+
+    def start(self) -> None:
+        """Start it, or do nothing where it has ended its work."""
+
+
+@dataclass
+class Targets:
+    """What can be struck. A thing is struck by one at a time."""
+
+    broker: OwnBroker
+    issuers: Sequence[Killable]
+    workers: Sequence[Killable]
+    links: Sequence[tuple[str, NetworkLink]]
+    locks: dict[object, threading.Lock] = field(default_factory=dict)
+
+    def lock(self, thing: object) -> threading.Lock:
+        """Held while `thing` is struck."""
+        return self.locks.setdefault(id(thing), threading.Lock())
+
+
+Note = Callable[[Strike, str, float], None]
+"""Told of a strike when it is over: what it hit, and for how many seconds."""
+
+Begun = Callable[[Strike, str], None]
+
+
+class Striker:
+    """Strikes as planned, until all has been done."""
+
+    def __init__(self, targets: Targets, strikes: Sequence[Strike], begun: Begun, ended: Note) -> None:
+        self._targets, self._begun, self._ended = targets, begun, ended
+        self._threads = [threading.Thread(target=self._run, args=(strike,), daemon=True) for strike in strikes]
+        self._started = 0.0
+        self.faults: list[str] = []
+        """What could not be done."""
+
+    def start(self) -> None:
+        """The plan counts from now."""
+        self._started = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        """Wait until every strike is over and mended."""
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, strike: Strike) -> None:
+        time.sleep(max(0.0, self._started + strike.at - time.monotonic()))
+        name, thing, how = self._chosen(strike)
+        with self._targets.lock(thing):
+            begun = time.monotonic()
+            self._begun(strike, name)
+            try:
+                how()
+            except Exception as error:  # noqa: BLE001 - one strike that fails must not hide the others
+                self.faults.append(f"{strike.kind} on {name}: {error}")
+            self._ended(strike, name, time.monotonic() - begun)
+
+    def _chosen(self, strike: Strike) -> tuple[str, object, Callable[[], None]]:
+        """What is hit, and what is done to it."""
+        targets = self._targets
+        match strike.kind:
+            case StrikeKind.KILL_ISSUER | StrikeKind.KILL_REQUESTERS:
+                killable = targets.issuers if strike.kind is StrikeKind.KILL_ISSUER else targets.workers
+                process = killable[strike.target % len(killable)]
+                return process.name, process, lambda: _kill(process, strike.seconds)
+            case StrikeKind.RESTART_BROKER:
+                return "broker", targets.broker, targets.broker.restart
+            case StrikeKind.KILL_BROKER:
+                return "broker", targets.broker, lambda: _kill(targets.broker, strike.seconds)
+            case _:
+                name, link = targets.links[strike.target % len(targets.links)]
+                return name, link, lambda: _disturb(link, strike)
+
+
+def _kill(process: Killable | OwnBroker, seconds: float) -> None:
+    process.kill()
+    time.sleep(seconds)
+    process.start()
+
+
+def _disturb(link: NetworkLink, strike: Strike) -> None:
+    match strike.kind:
+        case StrikeKind.RESET:
+            link.reset()
+        case StrikeKind.FREEZE:
+            link.freeze()
+            time.sleep(strike.seconds)
+            link.thaw()
+        case _:
+            link.refuse()
+            time.sleep(strike.seconds)
+            link.admit()
