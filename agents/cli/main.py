@@ -49,7 +49,10 @@ TABLE: Table = {
         ),
         Command("broker run", "agents.cli.broker", "run", "run a private broker for trying things by hand"),
     ),
-    "Try it": (Command("demo", "agents.cli.demo", "demo", "two organisations, a private broker, the whole story"),),
+    "Try it": (
+        Command("demo", "agents.cli.demo", "demo", "two organisations, a private broker, the whole story"),
+        Command("simulate", "agents.cli.simulate", "simulate", "onboard many partners on a bad day, and judge it"),
+    ),
 }
 """Heading of the help page -> commands in the order of their use: name, module, function, one line of help."""
 

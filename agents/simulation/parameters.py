@@ -64,8 +64,8 @@ TROUBLES: Mapping[Faults, Trouble] = MappingProxyType(
             {
                 _K.KILL_ISSUER: 3.0,
                 _K.KILL_REQUESTERS: 1.0,
-                _K.RESTART_BROKER: 0.5,
-                _K.KILL_BROKER: 1.0,
+                _K.RESTART_BROKER: 0.4,
+                _K.KILL_BROKER: 0.5,
                 _K.RESET: 6.0,
                 _K.FREEZE: 3.0,
                 _K.REFUSE: 2.0,

@@ -42,7 +42,10 @@ class People:
     def _run(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
             for agent in self._agents:
-                self._look(agent)
+                try:
+                    self._look(agent)
+                except AgentError as error:  # a busy ledger, or somebody decided meanwhile: look again
+                    agent.log.warning("not decided", why=str(error))
 
     def _look(self, agent: Agent) -> None:
         for record in held(agent):
@@ -50,12 +53,5 @@ class People:
             since = self._seen.setdefault(record.key.id, time.monotonic())
             if request and time.monotonic() - since >= request.approval_seconds:
                 allow = request.kind is not Kind.DENIED
-                self._decide(agent, record.key.id, request, allow=allow)
-
-    def _decide(self, agent: Agent, id: str, request: Request, *, allow: bool) -> None:
-        try:
-            decide(agent, id, allow=allow, reason="" if allow else "not this quarter")
-        except AgentError as error:
-            agent.log.warning("not decided", transaction=id, why=str(error))
-        else:
-            self._decided(request, allow)
+                decide(agent, record.key.id, allow=allow, reason="" if allow else "not this quarter")
+                self._decided(request, allow)

@@ -112,6 +112,7 @@ class Simulation:
                 stack.callback(worker.stop)
                 worker.start()
             stack.enter_context(People(scene, self._decided))
+            stack.callback(striker.stop)
             striker.start()
             self._follow(scene, workers)
             striker.join()

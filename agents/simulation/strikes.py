@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from agents.bootstrap.broker import OwnBroker
 from agents.bootstrap.trial import NetworkLink
@@ -53,6 +53,7 @@ class Striker:
     def __init__(self, targets: Targets, strikes: Sequence[Strike], begun: Begun, ended: Note) -> None:
         self._targets, self._begun, self._ended = targets, begun, ended
         self._threads = [threading.Thread(target=self._run, args=(strike,), daemon=True) for strike in strikes]
+        self._halt = threading.Event()
         self._started = 0.0
         self.faults: list[str] = []
         """What could not be done."""
@@ -68,9 +69,15 @@ class Striker:
         for thread in self._threads:
             thread.join()
 
+    def stop(self) -> None:
+        """No more strikes, and nothing that was killed is started again. Waits for what is under way."""
+        self._halt.set()
+        self.join()
+
     def _run(self, strike: Strike) -> None:
-        time.sleep(max(0.0, self._started + strike.at - time.monotonic()))
         name, thing, how = self._chosen(strike)
+        if self._halt.wait(max(0.0, self._started + strike.at - time.monotonic())):
+            return
         with self._targets.lock(thing):
             begun = time.monotonic()
             self._begun(strike, name)
@@ -87,31 +94,32 @@ class Striker:
             case StrikeKind.KILL_ISSUER | StrikeKind.KILL_REQUESTERS:
                 killable = targets.issuers if strike.kind is StrikeKind.KILL_ISSUER else targets.workers
                 process = killable[strike.target % len(killable)]
-                return process.name, process, lambda: _kill(process, strike.seconds)
+                return process.name, process, lambda: self._kill(process, strike.seconds)
             case StrikeKind.RESTART_BROKER:
                 return "broker", targets.broker, targets.broker.restart
             case StrikeKind.KILL_BROKER:
-                return "broker", targets.broker, lambda: _kill(targets.broker, strike.seconds)
-            case _:
-                name, link = targets.links[strike.target % len(targets.links)]
-                return name, link, lambda: _disturb(link, strike)
+                return "broker", targets.broker, lambda: self._kill(targets.broker, strike.seconds)
+            case StrikeKind.RESET:
+                name, link = self._link(strike)
+                return name, link, link.reset
+            case StrikeKind.FREEZE:
+                name, link = self._link(strike)
+                return name, link, lambda: self._for_a_while(strike.seconds, link.freeze, link.thaw)
+            case StrikeKind.REFUSE:
+                name, link = self._link(strike)
+                return name, link, lambda: self._for_a_while(strike.seconds, link.refuse, link.admit)
+            case never:
+                assert_never(never)
 
+    def _link(self, strike: Strike) -> tuple[str, NetworkLink]:
+        return self._targets.links[strike.target % len(self._targets.links)]
 
-def _kill(process: Killable | OwnBroker, seconds: float) -> None:
-    process.kill()
-    time.sleep(seconds)
-    process.start()
+    def _kill(self, process: Killable | OwnBroker, seconds: float) -> None:
+        process.kill()
+        if not self._halt.wait(seconds):
+            process.start()
 
-
-def _disturb(link: NetworkLink, strike: Strike) -> None:
-    match strike.kind:
-        case StrikeKind.RESET:
-            link.reset()
-        case StrikeKind.FREEZE:
-            link.freeze()
-            time.sleep(strike.seconds)
-            link.thaw()
-        case _:
-            link.refuse()
-            time.sleep(strike.seconds)
-            link.admit()
+    def _for_a_while(self, seconds: float, begin: Callable[[], None], end: Callable[[], None]) -> None:
+        begin()
+        self._halt.wait(seconds)
+        end()
