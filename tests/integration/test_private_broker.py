@@ -46,6 +46,13 @@ def processes(directory):
     return [(process / "cmdline").read_bytes().replace(b"\0", b" ").decode() for process in pids(directory)]
 
 
+def sockets(process):
+    """What it holds open; a file that closes between the listing and the look is not a listener."""
+    for file in (process / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield str(file.readlink())
+
+
 @pytest.fixture
 def make(tmp_path):
     made = []
@@ -89,7 +96,7 @@ def test_it_is_private_while_it_runs_and_gone_after_an_error(make, tmp_path):
 
 def test_it_listens_on_the_loopback_interface_only(make, tmp_path):
     with make():
-        inodes = {str(file.readlink()) for process in pids(tmp_path) for file in (process / "fd").iterdir()}
+        inodes = {name for process in pids(tmp_path) for name in sockets(process)}
         lines = [
             line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()
         ]
