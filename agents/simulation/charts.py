@@ -177,6 +177,7 @@ def refusals(summary: Summary) -> go.Figure:
         figure.add_bar(
             x=counts, y=reasons, orientation="h", marker_color=ISSUERS[index % len(ISSUERS)], showlegend=False,
             text=[kind if count else "" for count in counts], textposition="inside", insidetextanchor="start",
+            insidetextfont={"color": "#fff"},
             hovertemplate=f"{kind}: %{{x}}<extra></extra>",
         )  # fmt: skip
     figure.update_yaxes(automargin=True)

@@ -51,14 +51,14 @@ def compose(tmp_path_factory):
 
 
 def paste(section, directory):
-    """Every command, and each shows what the README says it does; what needs no container is pasted elsewhere."""
+    """Every command, and each shows what the README says it does."""
     terminal = Terminal("Terminal 6", directory)
     try:
         terminal.paste(f"cd {ROOT}")
         for block in section:
             if block.language == "sh":
                 terminal.paste(block.text.replace("docker compose", compose_command()))
-            elif not block.text.startswith("agent "):
+            else:
                 terminal.wait(block)
         terminal.wait(None)
     finally:

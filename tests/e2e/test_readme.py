@@ -24,6 +24,7 @@ TEXT = (ROOT / "README.md").read_text()
 SECTIONS = sections(TEXT)
 BY_HAND = [name for name in SECTIONS if re.match(r"[1-4]\. ", name)]
 (OWN_BROKER,) = (name for name in SECTIONS if name.startswith("5. "))
+(SIMULATION,) = (name for name in SECTIONS if name.startswith("7. "))
 BEGINNING = next(block for block in SECTIONS[BY_HAND[0]] if block.terminal == "Every terminal")
 PORTS = ("5680", "8443", "8444", "5672")
 
@@ -52,6 +53,10 @@ class Reader:
             if following is None or following.language != "text" or following.terminal:
                 terminal.wait(None)
 
+    def file(self, name):
+        """A file that the reader made."""
+        return self._directory / "trial" / name
+
     def _terminal(self, name):
         if name not in self.terminals:
             self.terminals[name] = Terminal(name, self._directory)
@@ -70,7 +75,7 @@ class Reader:
 
     def _administer(self, command):
         words, _, file = command.partition(" < ")
-        given = (self._directory / "trial" / file).read_text() if file else ""
+        given = self.file(file).read_text() if file else ""
         return self._broker.ctl(*shlex.split(words)[1:], given=given)
 
 
@@ -108,6 +113,15 @@ def test_a_broker_of_ones_own_works_as_it_is_pasted(reader_of, breakable_broker)
     reader.follow(SECTIONS[OWN_BROKER])
     reader.terminals["Terminal 5"].wait(None)
     reader.terminals["Terminal 5"].close()
+
+
+def test_the_simulation_works_as_it_is_pasted(reader_of):
+    if isinstance(find_broker({}), Nothing):
+        pytest.skip("needs an installed RabbitMQ or Docker: a simulation breaks a broker of its own")
+    reader = reader_of()
+    reader.follow(SECTIONS[SIMULATION])
+    reader.terminals["Terminal 7"].wait(None)
+    assert reader.file("report.html").read_text().startswith("<!doctype html>")
 
 
 def test_the_makefile_has_the_targets_that_the_readme_names():
