@@ -34,9 +34,6 @@ DEAD_LETTER_EXCHANGE = "dlx"
 """Internal: the broker publishes rejected messages to it, nobody else can."""
 
 _QUORUM = {"x-queue-type": "quorum"}
-_DEAD_POLICY = {"delivery-limit": DEAD_DELIVERY_LIMIT, "max-length-bytes": QUEUE_BYTES_MAX}
-"""A full dead-letter queue drops its oldest message: refusing instead would let one requester's poison fill the queue
-that all requesters share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +45,46 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
-    """A durable queue. `policy` holds its limits as the keys of a policy, that is, without the prefix `x-`."""
+class Policy:
+    """Limits of every queue whose name matches the regular expression `pattern`."""
 
     name: str
-    policy: Mapping[str, str | int]
+    pattern: str
+    limits: Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A durable queue, and the one policy that its name matches."""
+
+    name: str
+    policy: Policy
 
     @property
     def arguments(self) -> dict[str, str | int]:
         """Arguments that give a declared queue the limits for which there is no policy."""
-        return _QUORUM | {f"x-{key}": value for key, value in self.policy.items()}
+        return _QUORUM | {f"x-{key}": value for key, value in self.policy.limits.items()}
+
+
+_LIVE_LIMITS = {
+    "dead-letter-exchange": DEAD_LETTER_EXCHANGE,
+    "dead-letter-strategy": "at-least-once",
+    "delivery-limit": DELIVERY_LIMIT,
+    "max-length-bytes": QUEUE_BYTES_MAX,
+    "overflow": "reject-publish",
+}
+"""Limits of a queue that is consumed. `at-least-once` holds only together with `reject-publish`."""
+
+_REPLY_POLICY = Policy("replies", r"^replies\.[a-z0-9-]+$", _LIVE_LIMITS)
+"""Only the issuer writes to these, so a dead letter keeps its routing key, which leads to its own dead-letter queue."""
+
+_DEAD_POLICY = Policy(
+    "dead-letters",
+    r"^[a-z]+\.[a-z0-9-]+\.dead$",
+    {"delivery-limit": DEAD_DELIVERY_LIMIT, "max-length-bytes": QUEUE_BYTES_MAX},
+)
+"""A full dead-letter queue drops its oldest message: refusing instead would let one requester's poison fill the queue
+that all requesters share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +103,11 @@ class Declarations:
     exchanges: tuple[Exchange, ...]
     queues: tuple[Queue, ...]
     bindings: tuple[Binding, ...]
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """Those of its queues, once each: as many with a thousand requesters as with one."""
+        return tuple({queue.policy.name: queue.policy for queue in self.queues}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +160,16 @@ def declarations(issuer: OrganisationName, requesters: Iterable[OrganisationName
     requests = request_queue(issuer)
     routes = [Binding(out_exchange(partner), requests, requests) for partner in partners]
     routes += [Binding(out_exchange(issuer), reply_queue(partner), reply_queue(partner)) for partner in partners]
-    live = [requests, *map(reply_queue, partners)]
+    replies = list(map(reply_queue, partners))
+    live = [requests, *replies]
     return Declarations(
         exchanges=(
             *(Exchange(out_exchange(organisation), internal=False) for organisation in [issuer, *partners]),
             Exchange(DEAD_LETTER_EXCHANGE, internal=True),
         ),
         queues=(
-            *(Queue(name, _live_policy(name)) for name in live),
+            Queue(requests, _request_policy(requests)),
+            *(Queue(name, _REPLY_POLICY) for name in replies),
             *(Queue(dead_letter_queue(name), _DEAD_POLICY) for name in live),
         ),
         bindings=(*routes, *(Binding(DEAD_LETTER_EXCHANGE, dead_letter_queue(name), name) for name in live)),
@@ -163,7 +197,7 @@ def definitions(
         "exchanges": [_exchange(exchange, host) for host, held in contents.items() for exchange in held.exchanges],
         "queues": [_queue(queue, host) for host, held in contents.items() for queue in held.queues],
         "bindings": [_binding(binding, host) for host, held in contents.items() for binding in held.bindings],
-        "policies": [_policy(queue, host) for host, held in contents.items() for queue in held.queues],
+        "policies": [_policy(policy, host) for host, held in contents.items() for policy in held.policies],
     }
 
 
@@ -178,20 +212,11 @@ def _exactly(name: str) -> str:
     return f"^{name.replace('.', chr(92) + '.')}$"
 
 
-def _live_policy(queue: str) -> dict[str, str | int]:
-    """Limits of a queue that is consumed.
-
-    `at-least-once` holds only together with `reject-publish`; the routing key is set because a dead-lettered message
-    would otherwise keep the keys that its sender chose (the headers CC and BCC).
+def _request_policy(queue: str) -> Policy:
+    """Any requester writes here: the routing key is set, because a dead-lettered message would otherwise keep the keys
+    that its sender chose (the headers CC and BCC), and could be laid into the dead-letter queues of others.
     """
-    return {
-        "dead-letter-exchange": DEAD_LETTER_EXCHANGE,
-        "dead-letter-routing-key": queue,
-        "dead-letter-strategy": "at-least-once",
-        "delivery-limit": DELIVERY_LIMIT,
-        "max-length-bytes": QUEUE_BYTES_MAX,
-        "overflow": "reject-publish",
-    }
+    return Policy("requests", _exactly(queue), {**_LIVE_LIMITS, "dead-letter-routing-key": queue})
 
 
 def _user(name: OrganisationName, hashed: str | None) -> dict[str, Any]:
@@ -228,6 +253,6 @@ def _binding(binding: Binding, host: str) -> dict[str, Any]:
     return {**ends, "vhost": host, "routing_key": binding.routing_key, "arguments": {}}
 
 
-def _policy(queue: Queue, host: str) -> dict[str, Any]:
-    name = {"name": queue.name, "vhost": host, "pattern": _exactly(queue.name), "apply-to": "queues", "priority": 0}
-    return {**name, "definition": dict(queue.policy)}
+def _policy(policy: Policy, host: str) -> dict[str, Any]:
+    name = {"name": policy.name, "vhost": host, "pattern": policy.pattern, "apply-to": "queues", "priority": 0}
+    return {**name, "definition": dict(policy.limits)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,9 +29,6 @@ from protocol.topology import definitions, virtual_host
 
 PASSWORDS, NODE = "passwords", "node"
 """What lies in the directory of a broker of our own."""
-
-MANY_QUEUES, PART = 500, 100
-"""From how many queues on a broker of our own is given them in parts, and how many a part has."""
 
 OwnBroker = PrivateBroker | DockerBroker
 
@@ -107,10 +103,7 @@ def running_broker(directory: Path, partnership: Partnership, port: int | None =
     """
     choice = find_broker({})
     passwords = directory / PASSWORDS
-    first, later = _parted(broker_definitions(partnership, passwords))
-    with _own_broker(choice, directory, first, port) as broker:
-        for part in later:
-            broker.ctl("import_definitions", given=json.dumps(part))
+    with _own_broker(choice, directory, broker_definitions(partnership, passwords), port) as broker:
         url = f"amqp://127.0.0.1:{broker.port}"
         logins = (
             Login(organisation, issuer, f"{url}/{virtual_host(issuer)}", password_file(passwords, organisation))
@@ -118,20 +111,6 @@ def running_broker(directory: Path, partnership: Partnership, port: int | None =
             for organisation in [issuer, *requesters]
         )
         yield RunningBroker(broker, str(choice), url, tuple(logins))
-
-
-def _parted(contents: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What the broker loads at its start, and what is imported afterwards: nothing, unless there are very many queues.
-
-    RabbitMQ holds each policy that it imports against all exchanges and queues that are there, and against all other
-    policies for each: a thousand partners take minutes. So policies come first, and then the queues, a part at a time.
-    """
-    queues = contents["queues"]
-    if len(queues) < MANY_QUEUES:
-        return contents, []
-    parts = [{"queues": queues[start : start + PART]} for start in range(0, len(queues), PART)]
-    first = {**contents, "exchanges": [], "queues": [], "bindings": []}
-    return first, [{"exchanges": contents["exchanges"]}, *parts, {"bindings": contents["bindings"]}]
 
 
 def _own_broker(choice: BrokerChoice, directory: Path, contents: dict[str, Any], port: int | None) -> OwnBroker:

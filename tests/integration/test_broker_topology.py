@@ -170,6 +170,16 @@ def test_a_dead_letter_goes_to_its_own_dead_letter_queue_only(header, broker, re
     assert depth(broker, realm, f"{names.replies}.dead") == 0
 
 
+def test_a_rejected_reply_goes_to_its_own_dead_letter_queue(broker, realm, at, eventually):
+    replies = topology.reply_queue(realm.requester)
+    with at(realm.issuer) as issuer, at(realm.requester) as requester:
+        publish(issuer, topology.out_exchange(realm.issuer), replies, b"poison")
+        method, _, _ = requester.basic_get(replies)
+        requester.basic_reject(method.delivery_tag, requeue=False)
+        eventually(lambda: depth(broker, realm, f"{replies}.dead") == 1)
+    assert depth(broker, realm, f"{realm.requests}.dead") == 0
+
+
 def test_a_message_that_is_given_back_too_often_is_dead_lettered(broker, realm, at, eventually):
     with at(realm.requester) as requester, at(realm.issuer) as issuer:
         publish(requester, topology.out_exchange(realm.requester), realm.requests, b"poison")
@@ -249,7 +259,8 @@ def test_policies_apply_to_every_queue(own, realm):
     assert {name for name, _, _ in rows} == {
         q.name for q in topology.declarations(realm.issuer, realm.requesters).queues
     }
-    assert all((name, kind) == (policy, "quorum") for name, policy, kind in rows)
+    kinds = {name: "dead-letters" if name.endswith(".dead") else name.split(".")[0] for name, _, _ in rows}
+    assert all((policy, kind) == (kinds[name], "quorum") for name, policy, kind in rows)
 
 
 def test_declarations_give_a_broker_without_policies_the_same_behaviour(own, broker, realm, eventually):

@@ -92,24 +92,38 @@ def test_exactly_one_policy_applies_to_each_queue():
             for p in found["policies"]
             if p["vhost"] == queue["vhost"] and matches(p["pattern"], queue["name"])
         ]
-        assert applied == [queue["name"]]
+        kind = "dead-letters" if queue["name"].endswith(".dead") else queue["name"].split(".")[0]
+        assert applied == [kind]
+
+
+@pytest.mark.parametrize("name", ["dead", "requests", "replies", "requests-dead"])
+def test_no_name_of_an_organisation_brings_its_queue_under_another_policy(name):
+    queue = topology.reply_queue(OrganisationName(name))
+    policies = topology.declarations(OrganisationName("client-c"), [OrganisationName(name)]).policies
+    assert [policy.name for policy in policies if matches(policy.pattern, queue)] == ["replies"]
+
+
+def test_there_are_as_many_policies_for_many_requesters_as_for_one():
+    many = [OrganisationName(f"requester-{number}") for number in range(50)]
+    assert len(topology.declarations(OrganisationName("client-c"), many).policies) == 3
 
 
 def test_a_consumed_queue_dead_letters_at_least_once_under_its_own_name():
     policies = {(p["vhost"], p["name"]): p["definition"] for p in definitions()["policies"]}
-    assert policies["enroll.client-c", "requests.client-c"] == {
+    live = {
         "dead-letter-exchange": "dlx",
-        "dead-letter-routing-key": "requests.client-c",
         "dead-letter-strategy": "at-least-once",
         "delivery-limit": 20,
         "max-length-bytes": topology.QUEUE_BYTES_MAX,
         "overflow": "reject-publish",
     }
+    assert policies["enroll.client-c", "replies"] == live
+    assert policies["enroll.client-c", "requests"] == {**live, "dead-letter-routing-key": "requests.client-c"}
 
 
 def test_a_dead_letter_queue_is_bounded_but_may_be_looked_at_without_end():
     policies = {(p["vhost"], p["name"]): p["definition"] for p in definitions()["policies"]}
-    dead = policies["enroll.client-c", "requests.client-c.dead"]
+    dead = policies["enroll.client-c", "dead-letters"]
     assert dead["delivery-limit"] >= 10**9
     assert dead["max-length-bytes"] == topology.QUEUE_BYTES_MAX
     assert "dead-letter-exchange" not in dead
