@@ -66,7 +66,7 @@ class Queue:
         return _QUORUM | {f"x-{key}": value for key, value in self.policy.limits.items()}
 
 
-_LIVE_LIMITS = {
+_LIVE_LIMITS: Mapping[str, str | int] = {
     "dead-letter-exchange": DEAD_LETTER_EXCHANGE,
     "dead-letter-strategy": "at-least-once",
     "delivery-limit": DELIVERY_LIMIT,
