@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from agents.core.effects import Quarantine, Unit
@@ -57,14 +58,14 @@ class Inbox:
                     unusable.append(self.unusable(delivery, reason))
         return letters, unusable
 
-    def open_one(self, body: bytes) -> Opened | ProtocolError:
-        """Open one envelope that is addressed to us, now."""
+    def open_one(self, body: bytes, at: datetime | None = None) -> Opened | ProtocolError:
+        """Open one envelope that is addressed to us, as it is judged `at` a time, or now."""
         try:
             return open_envelope(
                 body,
                 anchors_of=self._partners.anchors_of,
                 recipient=self._us,
-                now=self._clock.now(),
+                now=at or self._clock.now(),
                 signers=self._signers,
             )
         except ProtocolError as error:

@@ -13,8 +13,8 @@ from agents.service.answering import Answer, Answering, parse
 from agents.service.inbox import Inbox
 from agents.service.isolation import Fault, alone
 from agents.service.relay import Relay
-from protocol.envelope import Opened
-from protocol.errors import Problem, ProblemCode, ProtocolError, problem
+from protocol.envelope import Opened, UntimelyError
+from protocol.errors import PROBLEM_TEXT_MAX, Problem, ProblemCode, ProtocolError, printable, problem
 from protocol.messages import EnrollmentRequest
 from protocol.names import OrganisationName
 from protocol.transaction import Event, Role, State, step
@@ -94,14 +94,17 @@ class Upkeep:
         """Answer a held request as the operator said. The policy is asked again: it may have changed meanwhile."""
         answer = self._answer(record)
         if answer is None:
+            facts = {"transaction": record.key.id, "partner": record.key.partner}
+            self._log.warning("decided too late", **facts, fix="nothing was issued: the partner has to enroll again")
             return self._end(record)
         (recorded,) = self._ledger.commit([answer.unit])
         return recorded
 
     def _answer(self, record: TransactionRecord) -> Answer | None:
+        """None for a request that has expired: who sent it has given it up by then."""
         stored = self._ledger.message(record.key, "enrollment.request")
-        opened = self._inbox.open_one(stored.body) if stored else None
-        if stored is None or not isinstance(opened, Opened):
+        opened, distrust = self._reopen(stored.body, record) if stored else (None, None)
+        if stored is None or opened is None:
             return None
         parsed = parse(opened, stored.body)
         body = opened.message.body
@@ -113,8 +116,19 @@ class Upkeep:
             self._ledger.key_holders(keys),
             approval=record.approval,
             before=State.PENDING,
-            denied=None if record.approval else _denied(record.approval_reason or ""),
+            denied=distrust if record.approval else _denied(record.approval_reason or ""),
         )
+
+    def _reopen(self, body: bytes, record: TransactionRecord) -> tuple[Opened | None, Problem | None]:
+        """A held request, and what speaks against its sender now although it did not when the request was held: paths
+        are valid at the moment of use (RFC 5280 section 6.1.3), and the moment of use is that of the approval."""
+        opened = self._inbox.open_one(body)
+        if isinstance(opened, Opened):
+            return opened, None
+        if isinstance(opened, UntimelyError):
+            return None, None
+        before = self._inbox.open_one(body, record.created_at)
+        return (before, _distrusted(opened.problems[0])) if isinstance(before, Opened) else (None, None)
 
     def _expire(self, records: list[TransactionRecord]) -> None:
         for record in records:
@@ -125,7 +139,7 @@ class Upkeep:
         now = self._clock.now()
         after = step(Role.ISSUER, State.PENDING, Event.TIMED_OUT)
         move = MoveTransaction(record.key, State.PENDING, after, now)
-        audit = Audit(now, after.value, record.key.partner, record.key.id, "the request expired before it was decided")
+        audit = Audit(now, after.value, record.key.partner, record.key.id, "the request expired before it was answered")
         (recorded,) = self._ledger.commit([Unit((move, audit))])
         return recorded
 
@@ -149,7 +163,16 @@ class Upkeep:
 
 
 def _denied(reason: str) -> Problem:
-    fix = "Ask the issuer's operator what would be approved, then enroll again."
-    return problem(
-        ProblemCode.NOT_AUTHORIZED, "approval", f"denied by the issuer: {reason}", "an approved request", fix
+    """The operator's words, whole. What the request showed and pinned when it was held stays used and pinned."""
+    fix = (
+        "Ask the issuer's operator what would be approved, then enroll again without an invitation: one that this "
+        "request showed is used up, and the issuer knows you since it held the request."
     )
+    denied = problem(ProblemCode.NOT_AUTHORIZED, "approval", "a denial", "an approved request", fix)
+    return denied.model_copy(update={"got": printable(f"denied by the issuer: {reason}", PROBLEM_TEXT_MAX)})
+
+
+def _distrusted(why: Problem) -> Problem:
+    field = f"{why.field} of the requester's agent identity"
+    fix = f"{why.fix} Then enroll again: this request was approved when its sender could no longer be trusted."
+    return problem(why.code, field, why.got, why.allowed, fix)

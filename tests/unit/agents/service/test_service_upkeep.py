@@ -1,7 +1,10 @@
 """What the issuer does by the clock: held requests, certificates that nobody confirmed, replies left behind."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
-from kit.envelopes import B, C, D
+from kit.envelopes import B, C, D, agent_of
 from kit.policies import dns_patterns, make_policy
 from kit.services import CONFIRM_WITHIN
 
@@ -64,6 +67,30 @@ def test_a_denied_request_is_refused_with_the_operator_s_words(world, held):
     assert (world.issuer.states(), world.issuer.certificates()) == ([State.REFUSED], 0)
 
 
+def test_a_reason_for_a_denial_arrives_whole(world, held):
+    reason = "no contract yet; " * 17
+    decide(world, approve=False, reason=reason)
+    world.issuer.tend()
+    assert results(world)[1].problems[0].got == f"denied by the issuer: {reason}"
+
+
+def test_a_denied_requester_is_told_how_to_ask_again_and_can(world):
+    invitation = world.issuer.invite(B, approval=Approval.MANUAL)
+    world.send(world.b.sealed(world.b.begin(invitation)))
+    world.issuer.work()
+    decide(world, approve=False)
+    world.issuer.tend()
+    told = results(world)[1].problems[0].fix
+    assert "enroll again without an invitation" in told
+    assert "is used up" in told
+    for again in (invitation, None):
+        world.send(world.b.sealed(world.b.begin(again)))
+    world.issuer.work()
+    with_the_same, without = results(world)[2:]
+    assert "already used by transaction" in with_the_same.problems[0].got
+    assert isinstance(without, Pending)
+
+
 def test_an_approval_does_not_override_a_policy_that_has_changed(world, held):
     world.issuer.policies[B] = make_policy(names=dns_patterns("other.example"))
     decide(world, approve=True)
@@ -90,6 +117,59 @@ def test_an_approval_that_comes_too_late_grants_nothing(world, held):
     decide(world, approve=True)
     world.issuer.tend()
     assert (world.issuer.states(), world.issuer.certificates()) == ([State.EXPIRED], 0)
+
+
+def test_a_decision_that_comes_too_late_is_told_to_the_operator(world, held):
+    world.clock.move(days=7, minutes=6)
+    decide(world, approve=True)
+    world.issuer.tend()
+    assert [event for _, event, _ in world.issuer.log.lines if event == "decided too late"] == ["decided too late"]
+    assert len(world.said()) == 1
+
+
+@pytest.fixture
+def held_from_an_identity_that_ends(world):
+    """A request that waits for a person, sealed with an agent identity that is valid for two more days."""
+    start = world.clock.now().replace(microsecond=0)
+    ending = agent_of(B, world.b.organisation.issuing, start=start - timedelta(days=1), end=start + timedelta(days=2))
+    world.b.sealer = replace(world.b.organisation, identity=ending).sealer
+    key = world.b.begin(world.issuer.invite(B, approval=Approval.MANUAL))
+    world.send(world.b.sealed(key))
+    world.issuer.work()
+    return key
+
+
+def test_an_approval_after_the_requester_s_identity_has_ended_is_answered_with_a_refusal(
+    world, held_from_an_identity_that_ends
+):
+    world.clock.move(days=2, minutes=1)
+    decide(world, approve=True)
+    world.issuer.tend()
+    _, refused = results(world)
+    (wrong,) = refused.problems
+    assert (wrong.code, wrong.field) == (ProblemCode.BAD_TIME, "certificate of the requester's agent identity")
+    assert "valid until" in wrong.got
+    assert "enroll again" in wrong.fix
+    assert (world.issuer.states(), world.issuer.certificates()) == ([State.REFUSED], 0)
+    world.b.work()
+    assert world.b.record(held_from_an_identity_that_ends).problems == (wrong,)
+
+
+def test_a_denial_after_the_requester_s_identity_has_ended_says_what_the_operator_said(
+    world, held_from_an_identity_that_ends
+):
+    world.clock.move(days=2, minutes=1)
+    decide(world, approve=False, reason="no contract yet")
+    world.issuer.tend()
+    (wrong,) = results(world)[1].problems
+    assert wrong.got == "denied by the issuer: no contract yet"
+
+
+def test_an_approval_while_the_requester_s_identity_is_valid_is_a_grant(world, held_from_an_identity_that_ends):
+    world.clock.move(days=1, hours=23)
+    decide(world, approve=True)
+    world.issuer.tend()
+    assert isinstance(results(world)[1], Issued)
 
 
 def test_a_held_request_is_granted_after_its_invitation_has_expired(world, held):
