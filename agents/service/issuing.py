@@ -162,14 +162,20 @@ class Issuing:
 
     def _repeated(self, letter: Letter, record: TransactionRecord) -> _Done:
         """A request that was answered before: the stored reply again; another request under its id is refused."""
-        sender, id = record.key.partner, record.key.id
         if letter.opened.digest != record.request_digest:
-            return _Done(
-                letter.delivery, None, self._reply(sender, id, REPLY, self._answering.conflicting(letter.opened))
-            )
+            return self._id_in_use(letter, record)
         stored = self._ledger.message(record.key, REPLY)
-        reply = self._reply(sender, id, REPLY, stored.body) if stored else None
+        reply = self._reply(record.key.partner, record.key.id, REPLY, stored.body) if stored else None
         return _Done(letter.delivery, None, reply)
+
+    def _id_in_use(self, letter: Letter, record: TransactionRecord) -> _Done:
+        """Refuse another request under a known id, unless its sender is a stranger who shows a root of its own: nothing
+        is signed for it, and whoever reads the partner's queue does not learn from an answer which ids are in use."""
+        if letter.opened.introduced:
+            reason = f"another request under the id of transaction {record.key.id}, under a root that is not pinned"
+            return self._dead(self._inbox.unusable(letter.delivery, reason))
+        sealed = self._answering.conflicting(letter.opened)
+        return _Done(letter.delivery, None, self._reply(record.key.partner, record.key.id, REPLY, sealed))
 
     def _confirmed(self, letter: Letter, body: EnrollmentConfirmation, record: TransactionRecord) -> _Done:
         certificate = self._ledger.certificate(self._us, record.serial) if record.serial else None

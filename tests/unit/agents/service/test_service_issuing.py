@@ -121,6 +121,21 @@ def test_another_request_under_the_same_id_is_refused(world, together):
     assert world.issuer.certificates() == 1
 
 
+@pytest.mark.parametrize("hours", [0, 3])
+def test_a_stranger_under_a_known_id_gets_no_answer(world, sealed, hours):
+    """It claims to be B, under a root of its own; the request is in time, or late."""
+    world.send(sealed)
+    world.issuer.work()
+    now, stranger = world.clock.now(), organisation_now(B, world.clock)
+    times = {"issued_at": now, "expires_at": now + timedelta(hours=1)}
+    forged = stranger.seal(C, transaction=reread(sealed).transaction, body=reread(sealed).body, **times)
+    world.clock.move(hours=hours)
+    world.send(forged)
+    world.issuer.work()
+    assert [type(one) for one in results(world)] == [Issued]
+    assert (world.dead(REQUESTS), world.issuer.quarantined()) == ([forged], 1)
+
+
 # --- invitations
 
 
