@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from agents.errors import ConfigurationError, StateError
@@ -112,12 +112,28 @@ def create_file(path: Path, data: bytes) -> None:
         _sync_directory(path.parent)
 
 
+def create_files(directory: Path, contents: Mapping[Path, bytes]) -> None:
+    """Put private files where there are none, by their paths below `directory`; directories are made as needed."""
+    for path, data in contents.items():
+        make_directory((directory / path).parent)
+        create_file(directory / path, data)
+
+
 def publish_directory(complete: Path, path: Path) -> None:
     """Give a complete directory its final name, durably. Raises `StateError` if that name is taken."""
     with explained("put in place", path):
         _sync_directory(complete)
         complete.rename(path)
         _sync_directory(path.parent)
+
+
+def move_contents(source: Path, target: Path, last: str) -> None:
+    """Move everything in `source` to `target`, `last` at the end, durably. Can be repeated after a crash."""
+    with explained("put in place", source):
+        for path in sorted(source.iterdir(), key=lambda one: one.name == last):
+            path.rename(target / path.name)
+            _sync_directory(target)
+        source.rmdir()
 
 
 @contextlib.contextmanager

@@ -1,18 +1,73 @@
-"""The directory of an agent while it runs: one daemon at a time, and what it last said of its health."""
+"""The directory of an agent: made all or nothing, one daemon at a time, and what that last said of its health."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from agents.errors import HomeBusyError, StateError
+from agents.adapters import files
+from agents.errors import ConfigurationError, HomeBusyError, StateError
 
 RUN = "run"
 LOCK = "agent.lock"
 HEALTH = "health.json"
+
+MADE = ".made"
+"""A complete new home inside the home itself: that may be a mount point, whose name nothing else can take."""
+
+LOOKS = 20
+LOOK_SECONDS = 0.005
+"""How often, and how long apart, a lock is tried: `is_held` has it for a moment, a daemon has it for good."""
+
+
+@contextmanager
+def new_home(home: Path, last: str) -> Iterator[Path]:
+    """Lend an empty directory for everything that a new home shall have; then move it to `home`, `last` at the end.
+
+    A home that has `last` is complete. After a crash there is nothing of it, or all of it is there or for `finish_home`
+    to move. Raises `ConfigurationError` if `home` has any of it already, and then it keeps that; `HomeBusyError`,
+    `StateError`.
+    """
+    if not home.exists():
+        files.make_directory(home)
+    with _alone_in(home):
+        with files.staging_directory(home / MADE) as staging:
+            yield staging
+            _require_free(home, staging, last)
+            files.publish_directory(staging, home / MADE)
+        files.move_contents(home / MADE, home, last)
+
+
+def finish_home(home: Path, last: str) -> None:
+    """Move what a crash kept `new_home` from moving, if there is any. Raises `HomeBusyError` or `StateError`."""
+    if (home / MADE / last).exists():
+        with _alone_in(home):
+            files.move_contents(home / MADE, home, last)
+
+
+def _require_free(home: Path, staging: Path, last: str) -> None:
+    taken = next((home / one.name for one in staging.iterdir() if (home / one.name).exists()), None)
+    if taken:
+        raise ConfigurationError(
+            f"{taken} exists already, and a new agent takes nobody's place. Use another --home; "
+            f"if the {last} of an agent in this one was lost, restore it."
+        )
+
+
+@contextmanager
+def _alone_in(home: Path) -> Iterator[None]:
+    lock = HomeLock(home)
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class HomeLock:
@@ -25,14 +80,16 @@ class HomeLock:
     def acquire(self) -> None:
         """Take the lock. Raises `HomeBusyError` if another daemon has it, `StateError` if it cannot be written."""
         descriptor = self._open()
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise HomeBusyError(
-                f"an agent already runs on {self._path.parent.parent}. Use it (`agent status`), or stop it first."
-            ) from None
-        self._descriptor = descriptor
+        for _ in range(LOOKS):
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._descriptor = descriptor
+                return
+            time.sleep(LOOK_SECONDS)
+        os.close(descriptor)
+        raise HomeBusyError(
+            f"an agent already runs on {self._path.parent.parent}. Use it (`agent status`), or stop it first."
+        )
 
     def release(self) -> None:
         """Give the lock back. Idempotent."""
@@ -41,7 +98,7 @@ class HomeLock:
             self._descriptor = None
 
     def is_held(self) -> bool:
-        """Whether some daemon has the lock now."""
+        """Whether some daemon has the lock now. Looks by sharing the lock for a moment, which `acquire` sits out."""
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:

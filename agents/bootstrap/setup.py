@@ -10,44 +10,20 @@ from pathlib import Path
 from agents.adapters import files
 from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
-from agents.adapters.keystore import create_organisation, trust_bundle
+from agents.adapters.home import finish_home, new_home
+from agents.adapters.keystore import organisation_files, trust_bundle
 from agents.adapters.ledger import open_ledger
+from agents.bootstrap.answers import BrokerAnswers, Setup, require_sense
 from agents.config.agent import FILE, load_config, parse_broker_url, parse_config, parse_endpoint, parse_listen
 from agents.core.organisation import KeyType, OrganisationPlan
 from agents.errors import ConfigurationError
 from protocol.errors import NameSyntaxError
 from protocol.names import Fingerprint, OrganisationName
 
+__all__ = ["BrokerAnswers", "Made", "Setup", "set_up"]
 
-@dataclass(frozen=True, slots=True)
-class BrokerAnswers:
-    """How the agent reaches its broker, as its operator says; empty or None where that was left out."""
-
-    url: str = ""
-    user: str = ""
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What the operator of a new agent says."""
-
-    home: Path
-    name: str
-    title: str
-    broker: BrokerAnswers = BrokerAnswers()
-    endpoint: str = ""
-    listen: str = ""
-    key_type: str = KeyType.P256
-    passphrase_file: Path | None = None
-    intermediate: bool = True
-    import_ca: Path | None = None
-    import_passphrase_file: Path | None = None
-    if_missing: bool = False
-    """Whether an agent of that name in the home is fine."""
+LEDGER, PASSPHRASE = Path("ledger.sqlite"), Path("ca", "passphrase")
+"""Where a new home has its ledger, and its passphrase unless that lies elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +36,31 @@ class Made:
 
 
 def set_up(setup: Setup) -> Made:
-    """Make the agent. Everything that was said is checked before anything is written.
+    """Make the agent: all of it or nothing. Everything that was said is checked before anything is written.
 
-    Raises `ConfigurationError` for what cannot be used, also a home that has an agent; `StateError` for a disk fault.
+    What a crash kept from being put in place is put there first, as its own operator wanted it. Raises
+    `ConfigurationError` for what cannot be used, also a home that has an agent; `StateError` for a disk fault.
     """
+    require_sense(setup)
     name = _name(setup.name)
+    finish_home(setup.home, FILE)
     if (setup.home / FILE).exists():
         return _already_there(setup, name)
+    contents = _contents(setup, name)
+    with new_home(setup.home, FILE) as staging:
+        files.create_files(staging, contents)
+        open_ledger(str(staging / LEDGER), create=True).close()
+    return Made(name, setup.home, Fingerprint.of(trust_bundle(setup.home)[0]))
+
+
+def _contents(setup: Setup, name: OrganisationName) -> dict[Path, bytes]:
+    """Every file of the new home but the ledger."""
     passphrase = _passphrase(setup)
     text = _config_text(setup, name)
-    plan = _plan(setup, name, passphrase)
-    create_organisation(setup.home, plan, SystemClock().now(), SystemEntropy())
+    contents = organisation_files(_plan(setup, name, passphrase), SystemClock().now(), SystemEntropy())
     if setup.passphrase_file is None:
-        files.write_file(setup.home / "ca" / "passphrase", passphrase + b"\n")
-    open_ledger(str(setup.home / "ledger.sqlite"), create=True).close()
-    # The configuration comes last: a home that has it is complete.
-    files.write_file(setup.home / FILE, text.encode())
-    return Made(name, setup.home, Fingerprint.of(trust_bundle(setup.home)[0]))
+        contents[PASSPHRASE] = passphrase + b"\n"
+    return {**contents, Path(FILE): text.encode()}
 
 
 def _already_there(setup: Setup, name: OrganisationName) -> Made:

@@ -77,11 +77,15 @@ def test_an_invitation_that_could_not_be_written_is_not_made(workplace):
 
 
 @pytest.mark.parametrize(
-    ("option", "kind"),
-    [("--passphrase-file", "file"), ("--import-passphrase-file", "file"), ("--import-ca", "directory")],
+    ("option", "kind", "beside"),
+    [
+        ("--passphrase-file", "file", ()),
+        ("--import-passphrase-file", "file", ("--import-ca", ".")),
+        ("--import-ca", "directory", ()),
+    ],
 )
-def test_what_init_is_pointed_to_must_be_there(tmp_path, option, kind):
-    asked = ("init", "--name", "client-x", option, tmp_path / "absent")
+def test_what_init_is_pointed_to_must_be_there(tmp_path, option, kind, beside):
+    asked = ("init", "--name", "client-x", *beside, option, tmp_path / "absent")
     agent(*asked, AGENT_HOME=str(tmp_path / "home")).expect(2).says(
         f"{option} {tmp_path / 'absent'}: there is no such {kind}"
     )
@@ -109,9 +113,30 @@ def test_a_channel_that_was_never_opened_says_who_has_to_enroll(workplace):
     )
 
 
-def test_a_home_whose_making_was_interrupted_is_told_from_one_that_lost_its_configuration(tmp_path):
-    asked = ("init", "--name", "client-x")
+def test_a_home_that_lost_its_configuration_keeps_its_ca(tmp_path):
+    asked = ("init", "--if-missing", "--name", "client-x")
     agent(*asked, AGENT_HOME=str(tmp_path / "home")).expect(0)
     (tmp_path / "home" / "agent.toml").unlink()
+    root = (tmp_path / "home" / "ca" / "root.key.pem").read_bytes()
     again = agent(*asked, AGENT_HOME=str(tmp_path / "home")).expect(2)
-    again.says("has its CA already", "If `agent init` was interrupted", "if agent.toml was lost, restore it")
+    again.says("exists already", "if the agent.toml of an agent in this one was lost, restore it")
+    assert (tmp_path / "home" / "ca" / "root.key.pem").read_bytes() == root
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        (("--listen", "127.0.0.1:9"), "--listen goes with --endpoint HOST:PORT"),
+        (("--broker-user", "b"), "--broker-user goes with --broker URL"),
+        (("--broker-password-file", "p"), "--broker-password-file goes with --broker URL"),
+        (("--broker-ca-file", "ca.pem"), "--broker-ca-file goes with --broker URL"),
+        (("--broker-certificate-file", "c.pem", "--broker-key-file", "k.pem"), "goes with --broker URL"),
+        (("--broker", "amqps://b", "--broker-certificate-file", "c.pem"), "goes with --broker-key-file FILE"),
+        (("--broker", "amqps://b", "--broker-key-file", "k.pem"), "goes with --broker-certificate-file FILE"),
+        (("--import-passphrase-file", "p"), "--import-passphrase-file goes with --import-ca DIR"),
+    ],
+)
+def test_an_answer_to_init_that_says_nothing_by_itself_is_not_passed_over_in_silence(tmp_path, given, missing):
+    asked = agent("init", "--name", "client-x", *given, AGENT_HOME=str(tmp_path / "home"))
+    asked.expect(2).says(missing, f"or leave {given[-2]} out" if len(given) == 2 else "Add ")
+    assert not (tmp_path / "home").exists()

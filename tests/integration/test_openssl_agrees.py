@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from kit.certificates import CLIENT
 
+from agents.adapters import files
 from agents.adapters.entropy import SystemEntropy
-from agents.adapters.keystore import create_organisation, load_identity, open_signer
+from agents.adapters.keystore import load_identity, open_signer, organisation_files
 from agents.adapters.keystore.authority import sign
 from agents.core import profile
 from agents.core.organisation import KeyType, OrganisationPlan
@@ -24,7 +25,7 @@ HOST, PASSPHRASE = DnsName("channel.client-c.example"), b"correct horse"
 def home(request, tmp_path_factory):
     home = tmp_path_factory.mktemp("openssl") / "home"
     plan = OrganisationPlan(OrganisationName("client-c"), "Client C", PASSPHRASE, request.param, endpoint_host=HOST)
-    create_organisation(home, plan, datetime.now(UTC), SystemEntropy())
+    files.create_files(home, organisation_files(plan, datetime.now(UTC), SystemEntropy()))
     return home
 
 
@@ -87,7 +88,7 @@ def test_the_identity_is_good_for_no_tls_at_all(home):
 def test_another_organisations_root_vouches_for_nothing_here(home, tmp_path):
     other = tmp_path / "other"
     plan = OrganisationPlan(OrganisationName("client-d"), "Client C", PASSPHRASE)
-    create_organisation(other, plan, datetime.now(UTC), SystemEntropy())
+    files.create_files(other, organisation_files(plan, datetime.now(UTC), SystemEntropy()))
     options = ("-untrusted", home / "ca/issuing.cert.pem", home / "channel/fullchain.pem")
     assert openssl("verify", "-CAfile", other / "ca/root.cert.pem", *options).returncode != 0
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agents.adapters import files
 from agents.adapters.entropy import SystemEntropy
-from agents.adapters.keystore import channel_server_credential, create_organisation, load_identity, open_signer
+from agents.adapters.keystore import channel_server_credential, load_identity, open_signer, organisation_files
 from agents.core.organisation import OrganisationPlan
 from agents.core.pem import parse_certificates
 from agents.errors import ConfigurationError, StateError
@@ -75,7 +76,7 @@ def take_over(folder, home, passphrase=b"workshop pass", **changes):
         import_passphrase=passphrase,
         **changes,
     )
-    create_organisation(home, plan, datetime.now(UTC), SystemEntropy())
+    files.create_files(home, organisation_files(plan, datetime.now(UTC), SystemEntropy()))
     return home
 
 
@@ -250,7 +251,7 @@ def test_an_expired_root_is_refused(folder, tmp_path):
         OrganisationName("c"), "C", OURS, import_directory=str(folder.path), import_passphrase=WORKSHOP.encode()
     )
     with pytest.raises(ConfigurationError, match="is not valid now"):
-        create_organisation(tmp_path / "home", plan, datetime.now(UTC) + timedelta(days=4000), SystemEntropy())
+        organisation_files(plan, datetime.now(UTC) + timedelta(days=4000), SystemEntropy())
 
 
 def test_a_root_that_permits_no_intermediate_is_refused_with_the_reason(folder, tmp_path):

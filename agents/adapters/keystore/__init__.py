@@ -1,6 +1,6 @@
-"""The organisation's own keys on disk: made once by `create_organisation`, opened at every start."""
+"""The organisation's own keys on disk: made once as `organisation_files`, opened at every start."""
 
-from agents.adapters.keystore.ceremony import create_organisation
+from agents.adapters.keystore.ceremony import organisation_files
 from agents.adapters.keystore.opened import (
     CaSigner,
     channel_server_credential,
@@ -12,8 +12,8 @@ from agents.adapters.keystore.opened import (
 __all__ = [
     "CaSigner",
     "channel_server_credential",
-    "create_organisation",
     "load_identity",
     "open_signer",
+    "organisation_files",
     "trust_bundle",
 ]

@@ -1,21 +1,17 @@
-"""The ceremony of `agent init`: keys, CA, identity and channel certificate are made, tested, and then put in place.
+"""The ceremony of `agent init`: keys, CA, identity and channel certificate are made and tested.
 
 Here, with the CA's key in memory, the agent's own certificates are signed, and nowhere else; for partners there is
-`CaSigner`. The directory `ca` comes last: a home with it is complete, and what an interrupted ceremony left behind in a
-home without it was never used and is replaced.
+`CaSigner`. Left out: putting the files into a home.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agents.adapters import files
 from agents.adapters.keystore import layout
 from agents.adapters.keystore.authority import Authority, Keyed, generate, sign
 from agents.adapters.keystore.imported import read_authority
@@ -29,24 +25,13 @@ from protocol.names import DnsName
 from protocol.path import Purpose, verify_path
 
 
-def create_organisation(home: Path, plan: OrganisationPlan, now: datetime, entropy: Entropy) -> None:
-    """Make everything that `plan` asks for under `home`.
+def organisation_files(plan: OrganisationPlan, now: datetime, entropy: Entropy) -> dict[Path, bytes]:
+    """Everything that `plan` asks for, made anew: files by their paths in a home. The caller keeps them private.
 
-    Raises `ConfigurationError` if `home` has a CA already or a CA to be imported cannot be used, `StateError` if the
-    disk refuses; then nothing that the agent would use has been left in `home`.
+    Raises `ConfigurationError` or `StateError` if a CA to be imported cannot be used.
     """
-    if (home / layout.CA).exists():
-        raise ConfigurationError(_has_a_ca(home))
     authority = _authority(plan, now, entropy)
-    contents = {**_authority_files(authority, plan.passphrase), **_own_files(authority, plan, now, entropy)}
-    _put_in_place(home, contents)
-
-
-def _has_a_ca(home: Path) -> str:
-    return (
-        f"{home / layout.CA} exists: this home has its CA already. Use another --home. If `agent init` was interrupted "
-        "here, nothing was issued yet: remove the home and begin anew; if agent.toml was lost, restore it."
-    )
+    return {**_authority_files(authority, plan.passphrase), **_own_files(authority, plan, now, entropy)}
 
 
 def _authority(plan: OrganisationPlan, now: datetime, entropy: Entropy) -> Authority:
@@ -116,22 +101,3 @@ def _tested_path(
         raise ConfigurationError(
             f"partners would refuse what this CA issues ({error}). Use a CA without that restriction, or a new one."
         ) from error
-
-
-def _put_in_place(home: Path, contents: Mapping[Path, bytes]) -> None:
-    if not home.exists():
-        files.make_directory(home)
-    with files.staging_directory(home / "organisation") as staging:
-        for path, data in contents.items():
-            files.make_directory((staging / path).parent)
-            files.create_file(staging / path, data)
-        for directory in (layout.IDENTITY, layout.CHANNEL, layout.CA):
-            _replace_leftover(staging / directory, home / directory)
-
-
-def _replace_leftover(complete: Path, path: Path) -> None:
-    if path.exists():
-        with files.explained("remove what an interrupted `agent init` left in", path):
-            shutil.rmtree(path)
-    if complete.exists():
-        files.publish_directory(complete, path)

@@ -8,14 +8,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from kit.certificates import NOW
-from kit.crash import crash_points
 
+from agents.adapters import files
 from agents.adapters.entropy import SystemEntropy
 from agents.adapters.keystore import (
     channel_server_credential,
-    create_organisation,
     load_identity,
     open_signer,
+    organisation_files,
     trust_bundle,
 )
 from agents.core.organisation import KeyType, OrganisationPlan
@@ -37,7 +37,7 @@ def plan(**changes):
 
 
 def create(home, **changes):
-    create_organisation(home, plan(**changes), NOW, SystemEntropy())
+    files.create_files(home, organisation_files(plan(**changes), NOW, SystemEntropy()))
     return home
 
 
@@ -126,39 +126,6 @@ def test_every_key_is_another_one(template):
     ]
     assert len({public_key_der(one.public_key()) for one in certificates}) == 4
     assert len({one.serial_number for one in certificates}) == 4
-
-
-def test_a_home_that_has_a_ca_keeps_it(home):
-    before = (home / "ca/root.key.pem").read_bytes()
-    with pytest.raises(ConfigurationError, match="has its CA already"):
-        create(home)
-    assert (home / "ca/root.key.pem").read_bytes() == before
-
-
-def test_what_lies_in_the_home_already_is_left_alone(tmp_path):
-    (tmp_path / "agent.toml").write_text("name = 'client-c'")
-    create(tmp_path)
-    assert (tmp_path / "agent.toml").read_text() == "name = 'client-c'"
-
-
-def test_a_home_that_cannot_be_written_is_explained(tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StateError, match="A part of the path is a file"):
-        create(tmp_path / "file" / "home")
-
-
-def test_a_crash_at_any_point_leaves_a_whole_organisation_or_none(tmp_path):
-    home = tmp_path / "home"
-    deaths = 0
-    for _ in crash_points(lambda: create(home)):
-        deaths += 1
-        if (home / "ca").exists():
-            assert files_in(home) == ALL_FILES
-            open_signer(home, PASSPHRASE, NOW)
-            shutil.rmtree(home / "ca")  # so that the next attempt finds leftovers and goes on
-    assert deaths > 20
-    assert files_in(home) == ALL_FILES
-    assert load_identity(home).chain[-1:] == trust_bundle(home)
 
 
 # --- the signer ------------------------------------------------------------------------------------------------------
