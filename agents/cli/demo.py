@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import tempfile
@@ -16,6 +17,7 @@ from agents.cli.exits import ExitCode
 from agents.cli.options import AsJson
 from agents.cli.output import Output, fields
 from agents.cli.steps import Step, Steps, steps
+from agents.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from agents.bootstrap.agent import Agent
@@ -59,8 +61,21 @@ def _directory(keep: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="agent-demo-") as directory:
             yield Path(directory)
         return
-    keep.mkdir(mode=0o700, parents=True)
+    try:
+        keep.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise _no_new_directory(keep, error) from None
     yield keep.absolute()
+
+
+def _no_new_directory(path: Path, error: OSError) -> ConfigurationError:
+    got = f"none can be made ({error.strerror})"
+    if os.path.lexists(path):
+        got = "a directory is there" if path.is_dir() else "a file is there"
+    return ConfigurationError(
+        f"--keep {path}: got a path where {got}, wanted a new directory. "
+        "Name a path where nothing is yet, below a directory that this user may write to."
+    )
 
 
 def _tell(directory: Path, shown: Steps, processes: list[Process]) -> dict[str, Any]:

@@ -51,5 +51,14 @@ def test_a_kept_demonstration_goes_on_and_its_next_commands_work(tmp_path):
 
 
 def test_a_directory_that_exists_is_not_taken_over(tmp_path):
-    agent("demo", "--keep", tmp_path).expect(5).says(str(tmp_path), "File exists")
+    agent("demo", "--keep", tmp_path).expect(2).says(f"--keep {tmp_path}: got a path where a directory is there")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_not_taken_for_a_new_directory(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("kept")
+    said = agent("demo", "--keep", file).expect(2)
+    said.says(f"--keep {file}: got a path where a file is there", "wanted a new directory", "where nothing is yet")
+    agent("demo", "--keep", file / "below").expect(2).says("where none can be made (Not a directory)")
+    assert file.read_text() == "kept"
