@@ -125,11 +125,11 @@ class Agent:
         return BrokerAccess(
             url=invited_to or settings.location(issuer),
             user=settings.user or self.name,
-            login=self._login(settings),
+            login=self._login(settings, f"brokers.{issuer}" if issuer in self.config.brokers else "broker"),
             authority=authority,
         )
 
-    def _login(self, settings: Broker) -> Any:
+    def _login(self, settings: Broker, section: str) -> Any:
         from agents.adapters.amqp.access import ClientCertificate, PasswordFile
 
         if settings.certificate_file and settings.key_file:
@@ -137,7 +137,8 @@ class Agent:
         if settings.password_file:
             return PasswordFile(self.home / settings.password_file)
         raise ConfigurationError(
-            f"the broker at {settings.url} needs a login: set password_file, or certificate_file and key_file."
+            f"the broker at {settings.url} needs a login, and [{section}] in {self.home / 'agent.toml'} has none: add "
+            f"password_file (and user, if it is not '{self.name}'), or certificate_file and key_file."
         )
 
     @cached_property

@@ -41,6 +41,20 @@ def test_our_login_goes_to_no_other_broker(agent, url):
         agent.access(C, url)
 
 
+def test_a_broker_without_a_login_is_told_with_the_file_and_the_keys_to_set(tmp_path):
+    home = tmp_path / "b"
+    set_up(Setup(home=home, name="client-b", title="Client B", broker=BrokerAnswers("amqp://broker.example")))
+    with (home / "agent.toml").open("a") as file:
+        file.write('\n[brokers.client-c]\nurl = "amqp://theirs.example"\n')
+    agent = Agent(home)
+    for issuer, section in ((C, "brokers.client-c"), (OrganisationName("client-d"), "broker")):
+        with pytest.raises(ConfigurationError, match="needs a login") as caught:
+            agent.access(issuer)
+        for words in (f"[{section}] in {home / 'agent.toml'}", "add password_file", "certificate_file and key_file"):
+            assert words in str(caught.value)
+    agent.ledger.close()
+
+
 def test_a_section_for_the_issuer_counts_more_than_its_invitation(agent):
     with (agent.home / "agent.toml").open("a") as file:
         file.write('\n[brokers.client-c]\nurl = "amqp://theirs.example"\npassword_file = "other"\n')
