@@ -16,7 +16,7 @@ from agents.core.effects import TransactionKey
 from agents.core.requester import Enrollment
 from agents.errors import ConfigurationError, StateError, TimedOutError, UnreachableError
 from agents.ports import TransactionRecord
-from agents.service.enrolling import REQUEST_LIFETIME, begin, take_in
+from agents.service.enrolling import REQUEST_LIFETIME, begin, require_known, require_usable, take_in
 from agents.service.supervision import ROUND_SECONDS
 from protocol.csr import CertificationRequest, KeyKind, SubjectName, build_csr, parse_csr, read_csr_file
 from protocol.envelope import reread
@@ -99,30 +99,48 @@ def _require_sense(ask: Ask) -> None:
         raise ConfigurationError(f"--lifetime: got {ask.lifetime}, wanted at least 1s and at most {most}d.")
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who will be asked, through which broker, and for what where that is not made first."""
+
+    issuer: OrganisationName
+    broker: str
+    request: CertificationRequest | None
+    key_path: str | None
+
+
+def plan(agent: Agent, ask: Ask, invitation: Invitation | None) -> Plan:
+    """Judge what an enrollment begins with; nothing is made or recorded.
+
+    Raises `ConfigurationError`, `StateError` or `ProtocolError`.
+    """
+    request, issuer = read_request(ask), choose_issuer(agent, invitation, ask.issuer)
+    key_path = _foreign_key(ask.key_file, request) if request and ask.key_file else None
+    access = agent.access(issuer, invitation.broker if invitation else None)
+    if invitation:
+        require_usable(invitation, agent.name, agent.ledger, agent.clock.now())
+    else:
+        require_known(issuer, agent.ledger)
+    return Plan(issuer, access.url, request, key_path)
+
+
 def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionKey:
     """Prepare and record an enrollment; nothing has been sent when this returns.
 
-    Raises `ConfigurationError`, `StateError` or `ProtocolError`, and then nothing will be sent.
+    Raises as `plan`, and then nothing will be sent.
     """
-    given, issuer = _given(ask), choose_issuer(agent, invitation, ask.issuer)
-    agent.access(issuer, invitation.broker if invitation else None)
+    planned = plan(agent, ask, invitation)
+    issuer, csr, key_path = planned.issuer, planned.request, planned.key_path
     if invitation:
         take_in(invitation, agent.name, agent.ledger, agent.clock)
     now = agent.clock.now()
     id = agent.entropy.transaction_id(now)
-    csr, key_path = given or _made(agent, ask, issuer, id)
+    if csr is None:
+        csr, key_path = _made(agent, ask, issuer, id)
     enrollment = Enrollment(
         id, agent.name, issuer, csr, ask.lifetime, created_at=now, expires_at=now + REQUEST_LIFETIME, key_path=key_path
     )
     return begin(enrollment, agent.root, invitation, agent.sealer, agent.ledger)
-
-
-def _given(ask: Ask) -> tuple[CertificationRequest, str | None] | None:
-    """The operator's own request, and where its key lies if we may use that."""
-    csr = read_request(ask)
-    if csr is None:
-        return None
-    return csr, _foreign_key(ask.key_file, csr) if ask.key_file else None
 
 
 def _made(agent: Agent, ask: Ask, issuer: OrganisationName, id: TransactionId) -> tuple[CertificationRequest, str]:

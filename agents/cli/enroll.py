@@ -98,17 +98,17 @@ def _names(dns: list[str], uri: list[str], email: list[str], ip: list[str]) -> t
 def _show_plan(agent: Agent, ask: Ask, invited: Invitation | None, out: Output) -> ExitCode:
     from agents.bootstrap import enrollment
 
-    given = enrollment.read_request(ask)
-    names = [str(name) for name in (given.names if given else ask.names)]
-    plan = {
-        "issuer": enrollment.choose_issuer(agent, invited, ask.issuer),
-        "names": names,
-        "key": given.key.kind if given else ask.key_kind,
+    planned = enrollment.plan(agent, ask, invited)
+    request = planned.request
+    shown = {
+        "issuer": planned.issuer,
+        "names": [str(name) for name in (request.names if request else ask.names)],
+        "key": request.key.kind if request else ask.key_kind,
         "lifetime_seconds": ask.lifetime.total_seconds() if ask.lifetime else None,
-        "broker": agent.access(enrollment.choose_issuer(agent, invited, ask.issuer)).url,
+        "broker": planned.broker,
     }
-    lines = fields([(key, ", ".join(value) if isinstance(value, list) else value) for key, value in plan.items()])
-    out.show(plan, f"Would ask, and has sent nothing:\n{lines}")
+    lines = fields([(key, ", ".join(value) if isinstance(value, list) else value) for key, value in shown.items()])
+    out.show(shown, f"Would ask, and has sent nothing:\n{lines}")
     return ExitCode.DONE
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from agents.core.effects import Audit, PinAnchor, RecordPartner, TransactionKey, Unit
 from agents.core.requester import Enrollment, request_message, unit_for_created
@@ -18,13 +18,12 @@ REQUEST_LIFETIME = timedelta(days=7)
 """How long a request is worth an answer, a person's approval included."""
 
 
-def take_in(invitation: Invitation, us: OrganisationName, ledger: Ledger, clock: Clock) -> None:
-    """Record who invited us, under which root, and where its broker is.
+def require_usable(invitation: Invitation, us: OrganisationName, ledger: Ledger, now: datetime) -> None:
+    """Judge an invitation; nothing is recorded.
 
     Raises `InvitationError` if it has expired or is another organisation's, `StateError` if the issuer is known here
     under another root: trust that was pinned is never replaced by an invitation alone.
     """
-    now = clock.now()
     if invitation.requester != us:
         fix = f"Give it to {invitation.requester}, or choose the right agent with --home."
         got = f"an invitation for {invitation.requester}"
@@ -34,15 +33,34 @@ def take_in(invitation: Invitation, us: OrganisationName, ledger: Ledger, clock:
         fix = "Ask the issuer's operator for a new one; if it was made just now, compare both clocks."
         got = f"an invitation that expired {late.total_seconds():.0f} s ago"
         raise InvitationError(problem(ProblemCode.BAD_TIME, "invitation", got, "one that has not expired", fix))
+    partner = ledger.partner(invitation.issuer)
+    if partner and partner.anchors and invitation.root not in {one.fingerprint for one in partner.anchors}:
+        raise _another_root(invitation)
+
+
+def take_in(invitation: Invitation, us: OrganisationName, ledger: Ledger, clock: Clock) -> None:
+    """Record who invited us, under which root, and where its broker is. Raises as `require_usable`."""
+    now = clock.now()
+    require_usable(invitation, us, ledger, now)
     partner = RecordPartner(invitation.issuer, now, broker=invitation.broker)
     anchor = PinAnchor(invitation.issuer, invitation.root, None, now)
     audit = Audit(now, "invitation taken in", invitation.issuer, None, f"root {invitation.root}")
     (recorded,) = ledger.commit([Unit((partner, anchor, audit))])
-    if not recorded:
-        raise StateError(
-            f"{invitation.issuer} is known here under another root than the invitation's ({invitation.root}). "
-            "Ask its operator whether the root was replaced on purpose, and compare fingerprints by telephone."
-        )
+    if not recorded:  # another process pinned one meanwhile
+        raise _another_root(invitation)
+
+
+def _another_root(invitation: Invitation) -> StateError:
+    return StateError(
+        f"{invitation.issuer} is known here under another root than the invitation's ({invitation.root}). "
+        "Ask its operator whether the root was replaced on purpose, and compare fingerprints by telephone."
+    )
+
+
+def require_known(issuer: OrganisationName, ledger: Ledger) -> None:
+    """Raises `ConfigurationError` if nothing pins a root for `issuer` here."""
+    if ledger.partner(issuer) is None:
+        raise ConfigurationError(f"{issuer} is not known here. Enroll with its invitation first (--invitation FILE).")
 
 
 def begin(
@@ -52,10 +70,7 @@ def begin(
 
     Raises `ConfigurationError` if the issuer is unknown here, `EnvelopeError` if the request is too large.
     """
-    if ledger.partner(enrollment.issuer) is None:
-        raise ConfigurationError(
-            f"{enrollment.issuer} is not known here. Enroll with its invitation first (--invitation FILE)."
-        )
+    require_known(enrollment.issuer, ledger)
     proof = prove(invitation, root, enrollment.id) if invitation else None
     sealed = sealer.seal(request_message(enrollment, proof))
     (recorded,) = ledger.commit([unit_for_created(enrollment, sealed)])

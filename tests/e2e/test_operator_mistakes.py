@@ -1,6 +1,7 @@
 """Mistakes on the command line, each told for what it is: the option, what it got and what it wants. No broker."""
 
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,24 @@ def test_names_beside_a_request_of_ones_own_are_not_passed_over_in_silence(workp
 def test_a_dry_run_misses_what_an_enrollment_would_miss(workplace):
     enroll(workplace, "--dry-run").expect(2).says("no name is asked for")
     enroll(workplace, *NAMES, "--key", workplace / "own.key", "--dry-run").expect(2).says("--key goes with --csr")
+
+
+def test_a_dry_run_judges_the_invitation_as_an_enrollment_does(workplace):
+    asked = ("--invitation", workplace / "invitation", "--wait", "0", *NAMES)
+    for also in ((), ("--dry-run",)):
+        to_another = agent("enroll", *asked, *also, AGENT_HOME=str(workplace / "client-c")).expect(1)
+        to_another.says("an invitation for client-b", "one for client-c", "choose the right agent with --home")
+        late = agent("enroll", *asked, *also, AGENT_HOME=str(workplace / "client-b"), clock_off=timedelta(days=30))
+        late.expect(1).says("an invitation that expired", "Ask the issuer's operator for a new one")
+    for also in ((), ("--dry-run",)):
+        unknown = ("enroll", "--issuer", "client-x", *NAMES, *also)
+        agent(*unknown, AGENT_HOME=str(workplace / "client-b")).expect(2).says("client-x is not known here")
+
+
+def test_a_dry_run_shows_the_plan_and_takes_nothing_in(workplace):
+    enroll(workplace, *NAMES, "--dry-run").expect(0).says("client-c", "amqp://127.0.0.1:9/enroll.client-c")
+    seen = agent("status", "--json", AGENT_HOME=str(workplace / "client-b")).expect(0).json
+    assert (seen["partners"], seen["transactions"]) == ([], [])
 
 
 @pytest.mark.parametrize("lifetime", ["0d", "24856d", "9999999d"])
