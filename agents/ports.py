@@ -248,9 +248,23 @@ class Ledger(Protocol):
         limit: int = 1000,
         *,
         partner: OrganisationName | None = None,
-        updated_before: datetime | None = None,
     ) -> tuple[TransactionRecord, ...]:
-        """Transactions in the order of creation, newest first, filtered where a filter is given."""
+        """Transactions in the order of creation, newest first, filtered where a filter is given: for people."""
+
+    def next_transactions(  # noqa: PLR0913 - one filter each
+        self,
+        role: Role,
+        states: Collection[State],
+        limit: int,
+        after: TransactionRecord | None = None,
+        *,
+        partner: OrganisationName | None = None,
+        decided: bool | None = None,
+        updated_before: datetime | None = None,
+        expires_before: datetime | None = None,
+    ) -> tuple[TransactionRecord, ...]:
+        """Transactions in the order of creation, oldest first, those that follow `after` in it: for work that must come
+        to all of them. Filtered where a filter is given; `decided` asks whether an operator's word is recorded."""
 
     def find_transactions(self, id: TransactionId) -> tuple[TransactionRecord, ...]:
         """Transactions with this id, in any role, with any partner."""
@@ -258,8 +272,11 @@ class Ledger(Protocol):
     def message(self, key: TransactionKey, type: str) -> OutboxRecord | None:
         """The latest stored message of this type in a transaction, incoming or outgoing."""
 
-    def outbox(self, link: OrganisationName, limit: int, after: int = 0) -> tuple[OutboxRecord, ...]:
-        """Outgoing messages of a link that are not marked published, with a sequence above `after`, oldest first."""
+    def outbox(
+        self, link: OrganisationName, limit: int, after: int = 0, *, stored_before: datetime | None = None
+    ) -> tuple[OutboxRecord, ...]:
+        """Outgoing messages of a link that are not marked published, with a sequence above `after`, oldest first; only
+        those stored before a time if one is given."""
 
     def certificate(self, issuer: OrganisationName, serial: SerialNumber) -> CertificateRecord | None:
         """One certificate."""

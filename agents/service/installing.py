@@ -5,6 +5,7 @@ The credential in use stays untouched until both ends of the channel have seen t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -24,6 +25,7 @@ from agents.ports import (
     TransactionRecord,
 )
 from agents.service.isolation import Fault, alone
+from agents.service.rotation import PAGE, Rotation
 from protocol.envelope import Sealer, reread
 from protocol.errors import Problem, ProblemCode, problem
 from protocol.messages import Delivered, EnrollmentReply, Issued, Rejected, Verified
@@ -62,16 +64,20 @@ class Installing:
         self._us, self._issuer, self._ledger = us, issuer, ledger
         self._sealer, self._store, self._dialer = sealer, store, dialer
         self._clock, self._log = clock, log
+        self._underway = Rotation(self._underway_after, PAGE)
         self._retries: dict[str, _Retry] = {}
 
     def work(self) -> None:
         """Take every transaction that is on its way one step further. Raises `LedgerUnavailableError`."""
-        underway = {State.ISSUED, State.INSTALLED}
-        for record in self._ledger.list_transactions(Role.REQUESTER, underway, partner=self._issuer):
+        for record in self._underway.next_page():
             if self._is_due(record):
                 step = alone(partial(self._advance, record), self._log, "installing a credential")
                 if isinstance(step, Fault):
                     self._abandon(record, step.reason)
+
+    def _underway_after(self, last: TransactionRecord | None) -> Sequence[TransactionRecord]:
+        states = {State.ISSUED, State.INSTALLED}
+        return self._ledger.next_transactions(Role.REQUESTER, states, PAGE, last, partner=self._issuer)
 
     def concern(self) -> str | None:
         """Why a credential is not verified yet and will be tried again; None if none waits for that."""

@@ -5,6 +5,7 @@ Every step is recorded before the next begins, so that a restart goes on where i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -16,6 +17,7 @@ from agents.service.installing import Installing
 from agents.service.isolation import Fault, alone
 from agents.service.partners import Partners
 from agents.service.relay import Relay
+from agents.service.rotation import PAGE, Rotation
 from protocol.csr import parse_csr
 from protocol.envelope import Sealer, reread
 from protocol.errors import ProblemCode, ProtocolError, problem
@@ -65,6 +67,7 @@ class Requesting:
         self._clock, self._log = clock, log
         self._inbox = Inbox(us, issuer, partners, clock, log)
         self._relay = Relay(us, issuer, bus, ledger, clock, log)
+        self._waiting = Rotation(self._waiting_after, PAGE)
         self._next_watch = 0.0
         self._repeat: dict[TransactionKey, tuple[datetime, timedelta]] = {}
         self._set_aside: str | None = None
@@ -213,14 +216,17 @@ class Requesting:
     def _watch_waiting(self) -> None:
         """Give up what has expired; send again, the same bytes, what has had no answer for long."""
         now = self._clock.now()
-        waiting = self._ledger.list_transactions(Role.REQUESTER, WAITING, partner=self._issuer)
-        for record in waiting:
+        for record in self._waiting.next_page():
             if record.expires_at < now:
                 self._ledger.commit([unit_for_move(record.key, record.state, Event.TIMED_OUT, now)])
                 self._log.warning("request expired", transaction=record.key.id, partner=self._issuer)
             elif record.state is not State.CREATED:
                 self._repeat_if_due(record, now, REPEAT_MAX if record.state is State.PENDING else REPEAT_FIRST)
-        self._repeat = {record.key: self._repeat[record.key] for record in waiting if record.key in self._repeat}
+        # What is still overdue after that long has been answered or given up.
+        self._repeat = {key: (due, wait) for key, (due, wait) in self._repeat.items() if now < due + REPEAT_MAX}
+
+    def _waiting_after(self, last: TransactionRecord | None) -> Sequence[TransactionRecord]:
+        return self._ledger.next_transactions(Role.REQUESTER, WAITING, PAGE, last, partner=self._issuer)
 
     def _repeat_if_due(self, record: TransactionRecord, now: datetime, first: timedelta) -> None:
         due, wait = self._repeat.get(record.key, (record.updated_at + first, first))

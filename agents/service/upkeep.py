@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
 from agents.core.effects import Audit, MoveTransaction, TransactionKey, Unit
 from agents.core.issuer import unit_for_lapse
 from agents.errors import ConfigurationError
-from agents.ports import Clock, Ledger, Log, TransactionRecord
+from agents.ports import Clock, Ledger, Log, OutboxRecord, TransactionRecord
 from agents.service.answering import Answer, Answering, parse
 from agents.service.inbox import Inbox
 from agents.service.isolation import Fault, alone
 from agents.service.relay import Relay
+from agents.service.rotation import PAGE, Rotation
 from protocol.envelope import Opened, UntimelyError
 from protocol.errors import PROBLEM_TEXT_MAX, Problem, ProblemCode, ProtocolError, printable, problem
 from protocol.messages import EnrollmentRequest
@@ -26,10 +28,10 @@ LATER_SECONDS = 60.0
 """How long a held request that could not be decided is left alone."""
 
 SWEEP_SECONDS = 5.0
-"""A reply that waits for its confirm at two sweeps in a row is published again."""
+"""How often replies left behind are looked for, and how old those are: a younger one may be on its way."""
 
 SWEEP_MAX = 200
-"""Replies that one sweep looks at, oldest first."""
+"""Replies that one sweep looks at, oldest first; the next goes on behind them."""
 
 
 class Upkeep:
@@ -50,7 +52,8 @@ class Upkeep:
         self._answering, self._inbox, self._relay = answering, inbox, relay
         self._confirm_within = confirm_within
         self._clock, self._log = clock, log
-        self._waiting: frozenset[int] = frozenset()
+        self._decided = Rotation(self._decided_after, PAGE)
+        self._left_behind = Rotation(self._left_behind_after, SWEEP_MAX)
         self._next_sweep = self._next_look = 0.0
         self._later: dict[TransactionKey, float] = {}
         """Held requests that could not be decided: when to try again (monotonic)."""
@@ -65,17 +68,17 @@ class Upkeep:
             self._next_sweep = now + SWEEP_SECONDS
             self._sweep()
             self._lapse()
+            self._expire()
 
     def _look(self) -> None:
-        held = self._ledger.list_transactions(Role.ISSUER, {State.PENDING})
-        decided = [self._try(record) for record in held if record.approval is not None and self._is_due(record)]
-        self._expire([record for record in held if record.approval is None])
-        self._later = {record.key: self._later[record.key] for record in held if record.key in self._later}
-        if any(decided):
+        now = self._clock.monotonic()
+        self._later = {key: due for key, due in self._later.items() if due > now}
+        answered = [self._try(record) for record in self._decided.next_page() if record.key not in self._later]
+        if any(answered):
             self._relay.flush()
 
-    def _is_due(self, record: TransactionRecord) -> bool:
-        return self._later.get(record.key, 0.0) <= self._clock.monotonic()
+    def _decided_after(self, last: TransactionRecord | None) -> Sequence[TransactionRecord]:
+        return self._ledger.next_transactions(Role.ISSUER, {State.PENDING}, PAGE, last, decided=True)
 
     def _try(self, record: TransactionRecord) -> bool:
         """Decide one held request alone: where that cannot be done now, it stays held and is tried again later."""
@@ -130,36 +133,44 @@ class Upkeep:
         before = self._inbox.open_one(body, record.created_at)
         return (before, _distrusted(opened.problems[0])) if isinstance(before, Opened) else (None, None)
 
-    def _expire(self, records: list[TransactionRecord]) -> None:
-        for record in records:
-            if record.expires_at < self._clock.now():
-                self._end(record)
+    def _expire(self) -> None:
+        now = self._clock.now()
+        late = self._ledger.next_transactions(Role.ISSUER, {State.PENDING}, PAGE, decided=False, expires_before=now)
+        self._ledger.commit([self._unit_for_expiry(record) for record in late])
 
     def _end(self, record: TransactionRecord) -> bool:
+        (recorded,) = self._ledger.commit([self._unit_for_expiry(record)])
+        return recorded
+
+    def _unit_for_expiry(self, record: TransactionRecord) -> Unit:
         now = self._clock.now()
         after = step(Role.ISSUER, State.PENDING, Event.TIMED_OUT)
         move = MoveTransaction(record.key, State.PENDING, after, now)
         audit = Audit(now, after.value, record.key.partner, record.key.id, "the request expired before it was answered")
-        (recorded,) = self._ledger.commit([Unit((move, audit))])
-        return recorded
+        return Unit((move, audit))
 
     def _lapse(self) -> None:
         now = self._clock.now()
-        late = now - self._confirm_within
-        for record in self._ledger.list_transactions(Role.ISSUER, {State.ISSUED}, updated_before=late):
-            if record.serial:
-                (recorded,) = self._ledger.commit([unit_for_lapse(record.key, record.serial, self._us, now)])
-                if recorded:  # else another process recorded a confirmation in this very moment
-                    self._log.warning("certificate lapsed", transaction=record.key.id, partner=record.key.partner)
+        late = self._ledger.next_transactions(
+            Role.ISSUER, {State.ISSUED}, PAGE, updated_before=now - self._confirm_within
+        )
+        units = {
+            record.key: unit_for_lapse(record.key, record.serial, self._us, now) for record in late if record.serial
+        }
+        for key, recorded in zip(units, self._ledger.commit([*units.values()]), strict=True):
+            if recorded:  # else another process recorded a confirmation in this very moment
+                self._log.warning("certificate lapsed", transaction=key.id, partner=key.partner)
 
     def _sweep(self) -> None:
-        """Publish replies that wait since the last sweep: a process ended between commit and confirm, or the broker
-        did. Younger ones may be about to be published, here or in another issuer process."""
-        rows = self._ledger.outbox(self._us, limit=SWEEP_MAX)
-        due = tuple(row for row in rows if row.sequence in self._waiting)
-        self._waiting = frozenset(row.sequence for row in rows)
+        """Publish replies that wait for their confirm: a process ended between commit and confirm, or the broker did.
+        Younger ones may be about to be published, here or in another issuer process."""
+        due = tuple(self._left_behind.next_page())
         if due and self._relay.flush(due):
             self._log.info("replies published again", count=len(due))
+
+    def _left_behind_after(self, last: OutboxRecord | None) -> Sequence[OutboxRecord]:
+        old = self._clock.now() - timedelta(seconds=SWEEP_SECONDS)
+        return self._ledger.outbox(self._us, SWEEP_MAX, last.sequence if last else 0, stored_before=old)
 
 
 def _denied(reason: str) -> Problem:

@@ -145,6 +145,49 @@ def test_transactions_are_listed_newest_first_and_filtered(ledger):
     assert listed(states=[]) == []
 
 
+def listed_one_by_one(ledger, *args, **kwargs):
+    """The numbers of transactions, each asked for behind the one before."""
+    found, last = [], None
+    while rows := ledger.next_transactions(*args, 1, last, **kwargs):
+        (last,) = rows
+        found.append(int(last.key.id[-12:], 16))
+    return found
+
+
+def test_transactions_that_wait_for_work_come_oldest_first_one_behind_the_other(ledger):
+    minutes = {1: 2, 2: 3, 3: 1, 4: 2}
+    commit(ledger, *[opened(n, created_at=NOW + timedelta(minutes=m)) for n, m in minutes.items()])
+    commit(ledger, opened(5, state=State.ISSUED), opened(6, key=key(6, role=Role.REQUESTER)))
+    assert listed_one_by_one(ledger, Role.ISSUER, [State.PENDING]) == [3, 1, 4, 2]
+    assert listed_one_by_one(ledger, Role.ISSUER, [State.PENDING, State.ISSUED]) == [5, 3, 1, 4, 2]
+    assert listed_one_by_one(ledger, Role.REQUESTER, [State.PENDING]) == [6]
+    assert listed_one_by_one(ledger, Role.ISSUER, []) == []
+    first, second = ledger.next_transactions(Role.ISSUER, [State.PENDING], 2)
+    assert (first.key, second.key) == (key(3), key(1))
+    commit(ledger, moved(1, State.PENDING, State.ISSUED))
+    assert [one.key for one in ledger.next_transactions(Role.ISSUER, [State.PENDING], 9, second)] == [key(4), key(2)]
+
+
+def test_two_partners_transactions_with_one_id_and_moment_both_have_their_turn(ledger):
+    commit(ledger, opened(1), opened(1, key=key(1, partner=OTHER)))
+    assert listed_one_by_one(ledger, Role.ISSUER, [State.PENDING]) == [1, 1]
+
+
+def test_transactions_that_wait_for_work_are_filtered(ledger):
+    early = NOW + timedelta(minutes=1)
+    commit(ledger, opened(1), opened(2, key=key(2, partner=OTHER)), opened(3, expires_at=early))
+    commit(ledger, fx.RecordApproval(key(1), approve=False, reason="no", at=LATER))
+
+    def listed(**kwargs):
+        return listed_one_by_one(ledger, Role.ISSUER, [State.PENDING], **kwargs)
+
+    assert (listed(partner=PARTNER), listed(partner=OTHER), listed(partner=US)) == ([1, 3], [2], [])
+    assert (listed(decided=True), listed(decided=False)) == ([1], [2, 3])
+    assert (listed(expires_before=early), listed(expires_before=LATER)) == ([], [3])
+    assert (listed(updated_before=NOW), listed(updated_before=LATER)) == ([], [2, 3])
+    assert listed(decided=False, partner=PARTNER, expires_before=LATER) == [3]
+
+
 def test_many_transactions_are_found_at_once(ledger):
     keys = [key(n) for n in range(1300)]
     ledger.commit([unit(opened(0, key=one)) for one in keys])
@@ -319,6 +362,13 @@ def test_the_outbox_holds_outgoing_messages_of_a_link_oldest_first(ledger):
     assert bodies(ledger.outbox(US, limit=2)) == [b"1", b"2"]
     assert bodies(ledger.outbox(US, limit=2, after=records[1].sequence)) == [b"3", b"4"]
     assert bodies(ledger.outbox(OTHER, limit=10)) == [b"elsewhere"]
+
+
+def test_the_outbox_tells_what_has_waited_for_long(ledger):
+    commit(ledger, stored(1, b"1", at=LATER), stored(2, b"2"), stored(3, b"3", at=LATER - timedelta(microseconds=1)))
+    assert bodies(ledger.outbox(US, limit=10, stored_before=LATER)) == [b"2", b"3"]
+    assert bodies(ledger.outbox(US, limit=1, stored_before=LATER)) == [b"2"]
+    assert ledger.outbox(US, limit=10, stored_before=NOW) == ()
 
 
 def test_a_published_message_leaves_the_outbox_and_stays_in_the_ledger(ledger):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from alembic.script import ScriptDirectory
-from kit.ledger_units import PARTNER, REPLY, US, invitation_id, key, serial, transaction_id
+from kit.ledger_units import NOW, PARTNER, REPLY, US, invitation_id, key, opened, serial, transaction_id, unit
 from sqlalchemy import create_engine, event, inspect
 
 from agents.adapters.ledger import open_ledger
@@ -51,21 +51,25 @@ def described(engine, table):
 def test_every_question_but_those_for_everything_is_answered_from_an_index(sqlite_url):
     ledger, asked = open_ledger(sqlite_url), []
     event.listen(ledger._backend.engine, "before_cursor_execute", lambda *seen: asked.append((seen[2], seen[3])))
+    ledger.commit([unit(opened(1))])
+    (as_listed,) = ledger.list_transactions()
+    asked.clear()
     ledger.partner(PARTNER)
     ledger.invitations([invitation_id(1), invitation_id(2)])
     ledger.transactions([key(1), key(2)])
     ledger.list_transactions()
     ledger.list_transactions(Role.ISSUER, [State.PENDING])
+    ledger.next_transactions(Role.ISSUER, [State.PENDING], 10, as_listed, decided=True, expires_before=NOW)
     ledger.find_transactions(transaction_id(1))
     ledger.message(key(1), REPLY)
-    ledger.outbox(US, limit=10, after=5)
+    ledger.outbox(US, limit=10, after=5, stored_before=NOW)
     ledger.certificate(US, serial(1))
     ledger.certificates(PARTNER)
     ledger.key_holders([Fingerprint.of(b"key")])
     ledger.last_session(PARTNER)
     ledger.close()
     link = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
-    assert len(asked) == 12
+    assert len(asked) == 13
     for question, values in asked:
         steps = [row[3] for row in link.execute(f"EXPLAIN QUERY PLAN {question}", values)]
         slow = [step for step in steps if step.startswith("SCAN") and " USING INDEX" not in step]

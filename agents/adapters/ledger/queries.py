@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, TypeVar
 
-from sqlalchemy import BindParameter, Select, bindparam, func, select
+from sqlalchemy import BindParameter, Select, bindparam, func, select, tuple_
 
 from agents.adapters.ledger import records
 from agents.adapters.ledger import schema as s
@@ -37,6 +37,9 @@ _PARTNERS = (
     .order_by(s.partners.c.name, s.anchors.c.pinned_at, s.anchors.c.fingerprint)
 )
 _NEWEST_TRANSACTIONS = select(s.transactions).order_by(s.transactions.c.created_at.desc(), s.transactions.c.id.desc())
+_OLDEST_TRANSACTIONS = select(s.transactions).order_by(
+    s.transactions.c.created_at, s.transactions.c.id, s.transactions.c.partner
+)
 _NEWEST_CERTIFICATES = select(s.certificates).order_by(s.certificates.c.sequence.desc())
 
 # Asked for every batch of requests: to build a list of bound values anew costs more than to look the rows up.
@@ -86,9 +89,8 @@ class Queries:
         limit: int = 1000,
         *,
         partner: OrganisationName | None = None,
-        updated_before: datetime | None = None,
     ) -> tuple[TransactionRecord, ...]:
-        """Transactions in the order of creation, newest first, filtered where a filter is given."""
+        """Transactions in the order of creation, newest first, filtered where a filter is given: for people."""
         query = _NEWEST_TRANSACTIONS.limit(limit)
         if role is not None:
             query = query.where(s.transactions.c.role == str(role))
@@ -96,9 +98,36 @@ class Queries:
             query = query.where(s.transactions.c.state.in_([str(state) for state in states]))
         if partner is not None:
             query = query.where(s.transactions.c.partner == str(partner))
-        if updated_before is not None:
-            query = query.where(s.transactions.c.updated_at < micros(updated_before))
         return self._all(query, records.transaction_record)
+
+    def next_transactions(  # noqa: PLR0913 - one filter each
+        self,
+        role: Role,
+        states: Collection[State],
+        limit: int,
+        after: TransactionRecord | None = None,
+        *,
+        partner: OrganisationName | None = None,
+        decided: bool | None = None,
+        updated_before: datetime | None = None,
+        expires_before: datetime | None = None,
+    ) -> tuple[TransactionRecord, ...]:
+        """Transactions in the order of creation, oldest first, those that follow `after` in it: for work that must come
+        to all of them. Filtered where a filter is given; `decided` asks whether an operator's word is recorded."""
+        t = s.transactions.c
+        query = _OLDEST_TRANSACTIONS.where(t.role == str(role), t.state.in_([str(state) for state in states]))
+        if after is not None:
+            place = (micros(after.created_at), str(after.key.id), str(after.key.partner))
+            query = query.where(tuple_(t.created_at, t.id, t.partner) > place)
+        if partner is not None:
+            query = query.where(t.partner == str(partner))
+        if decided is not None:
+            query = query.where(t.approval.is_not(None) if decided else t.approval.is_(None))
+        if updated_before is not None:
+            query = query.where(t.updated_at < micros(updated_before))
+        if expires_before is not None:
+            query = query.where(t.expires_at < micros(expires_before))
+        return self._all(query.limit(limit), records.transaction_record)
 
     def find_transactions(self, id: TransactionId) -> tuple[TransactionRecord, ...]:
         """Transactions with this id, in any role, with any partner."""
@@ -111,8 +140,11 @@ class Queries:
         query = select(s.messages).where(*of_transaction, m.type == type).order_by(m.sequence.desc()).limit(1)
         return self._first(query, records.outbox_record)
 
-    def outbox(self, link: OrganisationName, limit: int, after: int = 0) -> tuple[OutboxRecord, ...]:
-        """Outgoing messages of a link that are not marked published, with a sequence above `after`, oldest first."""
+    def outbox(
+        self, link: OrganisationName, limit: int, after: int = 0, *, stored_before: datetime | None = None
+    ) -> tuple[OutboxRecord, ...]:
+        """Outgoing messages of a link that are not marked published, with a sequence above `after`, oldest first; only
+        those stored before a time if one is given."""
         p = s.publications.c
         query = (
             select(s.messages)
@@ -121,6 +153,8 @@ class Queries:
             .order_by(p.sequence)
             .limit(limit)
         )
+        if stored_before is not None:
+            query = query.where(s.messages.c.stored_at < micros(stored_before))
         return self._all(query, records.outbox_record)
 
     def certificate(self, issuer: OrganisationName, serial: SerialNumber) -> CertificateRecord | None:

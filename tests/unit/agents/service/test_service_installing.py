@@ -7,6 +7,7 @@ from kit.envelopes import B, C
 
 from agents.core.effects import RecordPartner, RevokeCertificate, Unit
 from agents.errors import LedgerUnavailableError, StateError
+from agents.service import installing
 from agents.service.installing import CHANNEL_PATIENCE, RETRY_FIRST, RETRY_MAX
 from protocol.errors import ProblemCode
 from protocol.names import Fingerprint
@@ -127,7 +128,7 @@ def test_what_the_two_ends_saw_is_recorded(world):
 # --- restarts
 
 
-@pytest.mark.parametrize("method", ["list_transactions", "certificate", "message", "partner", "commit"])
+@pytest.mark.parametrize("method", ["next_transactions", "certificate", "message", "partner", "commit"])
 @pytest.mark.parametrize("call", [1, 2])
 def test_while_the_ledger_is_down_the_round_ends_and_the_next_goes_on(world, method, call):
     with world.channel():
@@ -174,6 +175,16 @@ def test_a_key_that_is_gone_is_tried_again_and_touches_nothing(world, issued):
     work(world, 3)
     assert (world.b.state(issued), world.b.current) == (State.ISSUED, None)
     assert world.b.installing.concern() is not None
+
+
+def test_a_credential_that_cannot_be_installed_keeps_none_behind_it_waiting(world, issued, monkeypatch):
+    monkeypatch.setattr(installing, "PAGE", 1)
+    world.b.build()
+    (world.b.home / world.b.record(issued).key_path).unlink()
+    other = world.b.begin(None)
+    world.b.bus.suspend(0.0)
+    world.run()
+    assert (world.b.state(issued), world.b.state(other)) == (State.ISSUED, State.INSTALLED)
 
 
 def test_a_transaction_on_which_the_program_fails_ends_and_the_others_go_on(world, issued, monkeypatch):

@@ -8,11 +8,13 @@ from kit.certificates import CLIENT, forge_ca, forge_leaf, new_key
 from kit.envelopes import B, C, D, der, message
 from kit.services import NOWHERE, organisation_now, validity
 
+from agents.adapters.entropy import SystemEntropy
 from agents.core.agreement import Approval
-from agents.core.effects import TransactionKey
+from agents.core.effects import OpenTransaction, TransactionKey, Unit
 from agents.errors import LedgerUnavailableError
+from agents.service import requesting
 from agents.service.enrolling import REQUEST_LIFETIME, take_in
-from agents.service.requesting import REPEAT_FIRST, REPEAT_MAX
+from agents.service.requesting import PAGE, REPEAT_FIRST, REPEAT_MAX, WATCH_SECONDS
 from protocol.envelope import reread
 from protocol.errors import ProblemCode, problem
 from protocol.messages import (
@@ -26,7 +28,7 @@ from protocol.messages import (
 )
 from protocol.names import Fingerprint
 from protocol.topology import reply_queue, request_queue
-from protocol.transaction import State
+from protocol.transaction import Role, State
 
 REPLIES, REQUESTS = reply_queue(B), request_queue(C)
 FAULT = problem(ProblemCode.NOT_AUTHORIZED, "names", "x", "y", "Ask.")
@@ -131,6 +133,28 @@ def test_a_reply_overtakes_the_confirm_of_its_request(world, created):
     world.clock.move(seconds=2)
     world.b.work(1)
     assert world.b.state(created) in (State.ISSUED, State.INSTALLED)
+
+
+def test_a_request_without_an_answer_is_repeated_behind_a_thousand_younger_ones(world, sent):
+    world.clock.move(seconds=REPEAT_FIRST.total_seconds() + 1)
+    now = world.clock.now()
+    keys = [TransactionKey(Role.REQUESTER, C, SystemEntropy().transaction_id(now)) for _ in range(PAGE)]
+    others = [OpenTransaction(key, State.SENT, Fingerprint.of(b"x"), now, now + REQUEST_LIFETIME) for key in keys]
+    assert all(world.b.ledger.commit([Unit((one,)) for one in others]))
+    world.b.work()
+    assert world.depth(REQUESTS) == 2
+
+
+def test_all_that_wait_for_an_answer_are_looked_at_in_turn(world, monkeypatch):
+    monkeypatch.setattr(requesting, "PAGE", 2)
+    world.b.build()
+    keys = [world.b.begin(world.issuer.invite(B)) for _ in range(5)]
+    world.b.work()
+    world.clock.move(seconds=REPEAT_FIRST.total_seconds() + 1)
+    for _ in range(4):
+        world.b.work()
+        world.clock.move(seconds=WATCH_SECONDS)
+    assert world.depth(REQUESTS) == 2 * len(keys)
 
 
 def test_a_request_without_an_answer_is_repeated_more_and_more_rarely_in_the_same_bytes(world, sent):

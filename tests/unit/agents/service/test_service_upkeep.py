@@ -8,17 +8,19 @@ from kit.envelopes import B, C, D, agent_of
 from kit.policies import dns_patterns, make_policy
 from kit.services import CONFIRM_WITHIN
 
+from agents.adapters.entropy import SystemEntropy
 from agents.core.agreement import Approval
-from agents.core.effects import RecordApproval, Unit
+from agents.core.effects import OpenTransaction, RecordApproval, TransactionKey, Unit
 from agents.core.requester import confirmation_message
 from agents.errors import ConfigurationError, LedgerUnavailableError
 from agents.ports import PublishOutcome
-from agents.service import relay
-from agents.service.upkeep import LATER_SECONDS
+from agents.service import relay, upkeep
+from agents.service.upkeep import LATER_SECONDS, PAGE
 from protocol.errors import PathError, ProblemCode, problem
 from protocol.messages import Delivered, Issued, Pending, Refused, Rejected
+from protocol.names import Fingerprint
 from protocol.topology import out_exchange, reply_queue
-from protocol.transaction import State
+from protocol.transaction import Role, State
 
 
 @pytest.fixture
@@ -224,6 +226,44 @@ def test_the_ledger_down_while_a_request_is_decided_loses_nothing(world, held):
     assert world.issuer.states() == [State.ISSUED]
 
 
+def fill(world, number):
+    """As many requests that were held at the same moment, for a day; in the ledger alone."""
+    now, digest = world.clock.now(), Fingerprint.of(b"request")
+    keys = [TransactionKey(Role.ISSUER, D, SystemEntropy().transaction_id(now)) for _ in range(number)]
+    opened = [OpenTransaction(key, State.PENDING, digest, now, now + timedelta(days=1)) for key in keys]
+    assert all(world.issuer.ledger.commit([Unit((one,)) for one in opened]))
+
+
+def test_an_approval_is_acted_on_behind_a_thousand_younger_held_requests(world, held):
+    decide(world, approve=True)
+    world.clock.move(seconds=1)
+    fill(world, PAGE)
+    world.issuer.tend()
+    assert [type(one) for one in results(world)] == [Pending, Issued]
+
+
+def test_an_approval_is_acted_on_behind_those_that_cannot_be_decided(world, monkeypatch):
+    monkeypatch.setattr(upkeep, "PAGE", 2)
+    world.issuer.build()
+    for _ in range(3):
+        world.send(world.b.sealed(world.b.begin(world.issuer.invite(B, approval=Approval.MANUAL))))
+    world.send(world.d.sealed(world.d.begin(world.issuer.invite(D, approval=Approval.MANUAL))))
+    world.issuer.work()
+    for record in world.issuer.transactions():
+        approval = RecordApproval(record.key, approve=True, reason="", at=world.clock.now())
+        world.issuer.ledger.commit([Unit((approval,))])
+    world.issuer.policies[B] = ConfigurationError("line 3 of client-b.toml")
+    world.issuer.tend(seconds=1)
+    assert [type(one) for one in results(world, D)] == [Pending, Issued]
+
+
+def test_all_that_nobody_decides_expires_however_much_it_is(world):
+    fill(world, PAGE + 1)
+    world.clock.move(days=2)
+    world.issuer.tend()
+    assert world.issuer.ledger.next_transactions(Role.ISSUER, {State.PENDING}, 1) == ()
+
+
 # --- confirmations that do not come
 
 
@@ -277,7 +317,7 @@ def test_a_rejected_certificate_lapses_at_once(world, issued):
 
 
 def test_a_confirmation_in_the_moment_of_the_lapse_wins(world, issued, monkeypatch):
-    listed = world.issuer.ledger.list_transactions
+    listed = world.issuer.ledger.next_transactions
 
     def late(*arguments, **named):
         found = listed(*arguments, **named)
@@ -285,7 +325,7 @@ def test_a_confirmation_in_the_moment_of_the_lapse_wins(world, issued, monkeypat
             confirm(world, issued, Delivered())
         return found
 
-    monkeypatch.setattr(world.issuer.ledger, "list_transactions", late, raising=False)
+    monkeypatch.setattr(world.issuer.ledger, "next_transactions", late, raising=False)
     lapse(world)
     assert (world.issuer.states(), world.issuer.admits(certificate(world))) == ([State.DELIVERED], B)
     assert not [event for _, event, _ in world.issuer.log.lines if event == "certificate lapsed"]
@@ -385,6 +425,23 @@ def test_a_partner_without_a_queue_holds_up_nobody_else(world, monkeypatch):
     decide(world, approve=True)
     world.issuer.tend(seconds=1)
     assert [type(one) for one in results(world, D)] == [Pending, Issued]
+
+
+def test_replies_that_cannot_leave_hold_up_none_that_are_behind_them(world, monkeypatch):
+    world.b.begin(world.issuer.invite(B))
+    for _ in range(4):
+        world.b.begin(None)
+    without_queue(world, B)
+    world.send(*[world.b.sealed(one.key) for one in world.b.transactions()])
+    world.issuer.work()
+    world.send(world.d.sealed(world.d.begin(world.issuer.invite(D))))
+    crash_before_publishing(world, monkeypatch)
+    world.broker.queues["requests.client-c"].clear()
+    monkeypatch.setattr(upkeep, "SWEEP_MAX", 2)
+    world.issuer.build()
+    for _ in range(3):
+        world.issuer.tend()
+    assert [type(one) for one in results(world, D)] == [Issued]
 
 
 def test_without_a_connection_nothing_is_tried(world):
