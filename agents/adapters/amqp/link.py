@@ -60,6 +60,7 @@ class Link(ABC):
         self._connection: GuardedConnection | None = None
         self._failure: BaseException | None = None
         self._up_since: float | None = None
+        self._reported: Trouble | None = None
         self._thread = threading.Thread(target=self._run, name=f"amqp {purpose}", daemon=True)
 
     # --- for other threads
@@ -118,6 +119,7 @@ class Link(ABC):
     def _ready(self) -> None:
         if self._up_since is None:
             self._up_since = self._clock.monotonic()
+            self._reported = None
             self._log.info("broker link up")
         self._show(connected=True, blocked=self._health.blocked)
 
@@ -155,7 +157,22 @@ class Link(ABC):
             attempt += 1
             if steady:
                 backoff.reset()
-            self._closing.wait(backoff.longest() if trouble.needs_operator else backoff.next())
+            wait = backoff.longest() if trouble.needs_operator else backoff.next()
+            self._report(trouble, wait)
+            self._closing.wait(wait)
+
+    def _report(self, trouble: Trouble, wait: float) -> None:
+        """Say why the link is down and when it is tried again; the same trouble once more is no news."""
+        if trouble == self._reported or self._closing.is_set():
+            return
+        self._reported = trouble
+        say = self._log.error if trouble.needs_operator else self._log.warning
+        say(
+            "broker link down",
+            text=trouble.text,
+            next_try_in_seconds=round(wait, 1),
+            then_every_seconds_at_most=self._timing.longest_retry,
+        )
 
     def _session(self, attempt: int) -> tuple[Trouble, bool]:
         """One connection from attempt to end: why it ended, and whether it had been a good one."""
@@ -188,7 +205,6 @@ class Link(ABC):
         trouble = describe(self._failure or ConnectionOpenAborted("closed"), self._access)
         self._connection = None
         if not self._closing.is_set():
-            (self._log.error if trouble.needs_operator else self._log.warning)("broker link down", text=trouble.text)
             self._health = replace(self._health, last_error=trouble.text)
         self._show(connected=False, blocked=None)
         self._on_lost()
