@@ -124,11 +124,10 @@ class Plan:
         """Which network link a requester is on."""
         return self.requesters.index(requester) % LINES
 
-    def share(self, worker: int) -> tuple[OrganisationName, ...]:
-        """The requesters of one process, those whose first request is due first at the front."""
-        first = dict.fromkeys(request.requester for request in self.requests)
+    def share(self, worker: int) -> tuple[Request, ...]:
+        """What the requesters of one process send, what is due first at the front."""
         mine = set(self.requesters[worker::WORKERS])
-        return tuple(requester for requester in first if requester in mine)
+        return tuple(request for request in self.requests if request.requester in mine)
 
 
 def make_plan(parameters: Parameters) -> Plan:

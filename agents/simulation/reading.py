@@ -32,7 +32,8 @@ def read_facts(scene: Scene, running: RunningBroker) -> Facts:
     transactions: list[Transaction] = []
     certificates: list[Certificate] = []
     installed: dict[tuple[OrganisationName, OrganisationName], str] = {}
-    for agent in _agents(scene):
+    everybody = (*scene.plan.issuers, *scene.plan.requesters)
+    for agent in _agents(scene, everybody):
         transactions += [_transaction(agent.name, one) for one in agent.ledger.list_transactions(limit=EVERYTHING)]
         certificates += [_certificate(agent.name, one) for one in agent.ledger.certificates()]
         installed |= _installed(agent, scene.plan)
@@ -44,14 +45,14 @@ def read_facts(scene: Scene, running: RunningBroker) -> Facts:
         sealed=_sealed(scene),
         dead={queue: tuple(hashlib.sha256(body).hexdigest() for body in found) for queue, found in bodies.items()},
         waiting={queue: count for queue, count in counts.items() if not queue.endswith(".dead")},
-        unsent=unsent(scene),
+        unsent=unsent(scene, everybody),
         installed=installed,
         faults_in_program=tuple(_faults(scene.directory)),
     )
 
 
-def _agents(scene: Scene) -> Iterator[Agent]:
-    for name in (*scene.plan.issuers, *scene.plan.requesters):
+def _agents(scene: Scene, names: Iterable[OrganisationName]) -> Iterator[Agent]:
+    for name in names:
         if (scene.home(name) / FILE).exists():
             agent = Agent(scene.home(name))
             yield agent
@@ -86,9 +87,9 @@ def _certificate(organisation: OrganisationName, record: CertificateRecord) -> C
     )
 
 
-def unsent(scene: Scene) -> dict[OrganisationName, int]:
-    """How many messages wait in the outbox of each organisation; none are left out. Also while they are at work."""
-    return {agent.name: count for agent in _agents(scene) if (count := _unsent(agent, scene.plan))}
+def unsent(scene: Scene, names: Iterable[OrganisationName]) -> dict[OrganisationName, int]:
+    """How many messages wait in the outbox of each of these; who has none is left out. Also while they are at work."""
+    return {agent.name: count for agent in _agents(scene, names) if (count := _unsent(agent, scene.plan))}
 
 
 def _unsent(agent: Agent, plan: Plan) -> int:

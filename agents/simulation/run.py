@@ -12,27 +12,24 @@ from pathlib import Path
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.broker import Partnership, RunningBroker, running_broker
 from agents.bootstrap.demo import start_daemon
-from agents.bootstrap.trial import Network, free_port, system_clock, waiting
+from agents.bootstrap.trial import Network, free_port, system_clock
+from agents.simulation.evening import Evening
 from agents.simulation.outcome import Happening, Outage, Outcome, Watch
 from agents.simulation.parameters import Parameters
 from agents.simulation.people import People
 from agents.simulation.plan import LINES, WORKERS, Plan, Request, Strike, make_plan
 from agents.simulation.processes import Issuer, Requesters
-from agents.simulation.reading import read_facts, unsent
-from agents.simulation.scene import BROKER, Scene, invite_all, make_issuers
+from agents.simulation.reading import read_facts
+from agents.simulation.scene import BROKER, DONE, Scene, invite_all, make_issuers
 from agents.simulation.strikes import Striker, Targets
 from agents.simulation.tail import Tail
 from agents.simulation.verdict import judge
 from protocol.names import OrganisationName
-from protocol.topology import reply_queue, request_queue
 
 POLL_SECONDS = 0.2
 
-OVERTIME_SECONDS = 300.0
-"""How long after the last request was due the requesters may still be at work."""
-
-QUIET_SECONDS = 90.0
-"""Longest wait, after that, for queues and outboxes to become empty."""
+STALLED_SECONDS = 300.0
+"""After this long without anything happening the requesters are not waited for any more."""
 
 
 class Simulation:
@@ -63,7 +60,7 @@ class Simulation:
             with self._phase("onboarding"):
                 self._onboard(scene, network, running, issuers)
             with self._phase("waiting for quiet"):
-                self._wait_for_quiet(scene, running)
+                Evening(scene, running).wait()
             for issuer in issuers:
                 issuer.stop()
             with self._phase("reading ledgers and queues"):
@@ -119,17 +116,18 @@ class Simulation:
         self._faults += striker.faults
 
     def _follow(self, scene: Scene, workers: list[Requesters]) -> None:
-        """Until every requester has done its part, or the time is up."""
+        """Until every requester has done its part, or nothing goes on any more."""
         tails = [Tail(scene.events(number)) for number in range(WORKERS)]
-        deadline = time.monotonic() + self._plan.requests[-1].at + OVERTIME_SECONDS
-        ended = False
-        while not ended and time.monotonic() < deadline:
+        ended, latest = False, time.monotonic()
+        while not ended and time.monotonic() - latest < STALLED_SECONDS:
             time.sleep(POLL_SECONDS)
             ended = all(worker.ended for worker in workers)
             for line in (line for tail in tails for line in tail.new()):
-                self._happened(line["at"] - self._started_at, line["requester"], line["number"], line["what"])
+                latest = time.monotonic()
+                if line["what"] != DONE:
+                    self._happened(line["at"] - self._started_at, line["requester"], line["number"], line["what"])
         if not ended:
-            self._faults.append(f"requesters were still at work {OVERTIME_SECONDS:.0f} s after the last request")
+            self._faults.append(f"requesters were at work, and nothing happened for {STALLED_SECONDS:.0f} s")
 
     def _happened(self, at: float, who: str, number: int, what: str) -> None:
         happening = Happening(round(at, 3), who, number, what)
@@ -149,30 +147,6 @@ class Simulation:
         end = self._now()
         self._outages.append(Outage(strike.kind, target, round(end - seconds, 2), round(end, 2)))
         self._watch.strike(strike.kind, target, over=True)
-
-    # --- the evening
-
-    def _wait_for_quiet(self, scene: Scene, running: RunningBroker) -> None:
-        """What came or had to go too late for a session is dealt with by the requesters, whom that wakes once more."""
-        deadline = time.monotonic() + QUIET_SECONDS
-        awake: set[OrganisationName] = set()
-        with ExitStack() as stack:
-            while time.monotonic() < deadline and (concerned := self._concerned(scene, running)):
-                sleepers = (concerned & set(self._plan.requesters)) - awake
-                if sleepers:
-                    late = Requesters(scene.directory, WORKERS + len(awake))
-                    stack.callback(late.stop)
-                    late.start("--drain", *sorted(sleepers))
-                    awake |= sleepers
-                time.sleep(1.0)
-
-    def _concerned(self, scene: Scene, running: RunningBroker) -> set[OrganisationName]:
-        """Whose queue or outbox holds something."""
-        owners = {reply_queue(name): name for name in self._plan.requesters}
-        owners |= {request_queue(name): name for name in self._plan.issuers}
-        return {owners[queue] for queue in waiting(running, self._plan.issuers) if queue in owners} | unsent(
-            scene
-        ).keys()
 
     def _judged(self, scene: Scene, running: RunningBroker) -> Outcome:
         facts = read_facts(scene, running)

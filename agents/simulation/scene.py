@@ -23,6 +23,9 @@ from protocol.names import OrganisationName
 BROKER = "broker"
 FILE = "scene.json"
 
+DONE = "done"
+"""What is told of a request whose requester has nothing more to do for it."""
+
 _ONE_AT_A_TIME = Lock()
 
 INVITATION_LIFETIME, EXPIRED_LIFETIME = "1d", "1s"

@@ -74,23 +74,20 @@ class ShiftedClock:
 
 
 class Session:
-    """Everything that one requester does."""
+    """One requester, at work."""
 
     def __init__(self, scene: Scene, requester: OrganisationName, clock: Clock, tell: Tell) -> None:
         self._scene, self._name, self._tell = scene, requester, tell
         skew = scene.plan.skews[scene.plan.requesters.index(requester)]
         self._clock = ShiftedClock(clock, timedelta(seconds=skew))
 
-    def run(self) -> None:
-        """Do all of it, each request when it is due and the one before has ended."""
-        requests = self._scene.plan.of(self._name)
-        self._wait_until(requests[0].at)
+    def run(self, request: Request) -> None:
+        """Send it when it is due, and stay until it has ended and nothing more has to leave."""
+        self._wait_until(request.at)
         with self.at_work() as agent:
-            for request in requests:
-                self._wait_until(request.at)
-                with self._clock.shifted(AHEAD if request.kind is Kind.WRONG_CLOCK else timedelta()):
-                    self._do(agent, request)
-            self._settle(agent, {request.issuer for request in requests})
+            with self._clock.shifted(AHEAD if request.kind is Kind.WRONG_CLOCK else timedelta()):
+                self._do(agent, request)
+            self._settle(agent, request.issuer)
 
     def _wait_until(self, at: float) -> None:
         time.sleep(max(0.0, self._scene.started_at + at - (self._clock.now() - self._clock.ahead).timestamp()))
@@ -190,7 +187,7 @@ class Session:
             agent.ledger.commit([Unit((MarkUnpublished(key, kind),))])
             self._tell(self._name, 0, "published again")
 
-    def _settle(self, agent: Agent, issuers: set[OrganisationName]) -> None:
+    def _settle(self, agent: Agent, issuer: OrganisationName) -> None:
         deadline = time.monotonic() + SETTLE_SECONDS
-        while any(agent.ledger.outbox(issuer, 1) for issuer in issuers) and time.monotonic() < deadline:
+        while agent.ledger.outbox(issuer, 1) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)

@@ -1,7 +1,8 @@
 """A process of requesters: `python -m agents.simulation.worker DIRECTORY NUMBER [--drain REQUESTER...]`.
 
-Each requester is a session on threads of its own; at most `SESSIONS` are at work at once, which bounds memory and the
-processor whatever the number of requesters. With `--drain` the named ones only take what waits for them, until SIGTERM.
+Each request is a session of its requester on threads of its own; at most `SESSIONS` run at once, which bounds memory
+and the processor whatever the number of requesters. With `--drain` the named requesters only take what waits for them,
+until SIGTERM.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 from agents.bootstrap.trial import system_clock
-from agents.simulation.scene import Scene, load_scene
+from agents.simulation.plan import Request
+from agents.simulation.scene import DONE, Scene, load_scene
 from agents.simulation.session import Session
+from agents.simulation.tail import Tail
 from protocol.names import OrganisationName
 
 SESSIONS = 24
@@ -40,15 +43,29 @@ class Events:
 
 
 def work(scene: Scene, number: int) -> int:
-    """Run all sessions of this process. Returns how many ended with an error, which is on standard error."""
-    events, clock = Events(scene.events(number)), system_clock()
+    """Do what is left of this process's share. Returns how many sessions failed; why is on standard error."""
+    done = {line["number"] for line in Tail(scene.events(number)).new() if line["what"] == DONE}
+    events = Events(scene.events(number))
+    latest: dict[OrganisationName, Future[None]] = {}
     with ThreadPoolExecutor(SESSIONS) as pool:
-        sessions = [Session(scene, name, clock, events.tell) for name in scene.plan.share(number)]
-        ended = [pool.submit(session.run) for session in sessions]
-    failed = [error for one in ended if (error := one.exception())]
+        sessions = []
+        for request in scene.plan.share(number):
+            if request.number not in done:
+                session = pool.submit(_session, scene, events, request, latest.get(request.requester))
+                latest[request.requester] = session
+                sessions.append(session)
+    failed = [error for one in sessions if (error := one.exception())]
     for error in failed:
         print(json.dumps({"event": "a session failed", "why": repr(error)}), file=sys.stderr)  # noqa: T201 - the log
     return len(failed)
+
+
+def _session(scene: Scene, events: Events, request: Request, before: Future[None] | None) -> None:
+    """After the session before, of the same requester: one at a time is at work in its home."""
+    if before:
+        before.exception()
+    Session(scene, request.requester, system_clock(), events.tell).run(request)
+    events.tell(request.requester, request.number, DONE)
 
 
 def drain(scene: Scene, requesters: Sequence[str]) -> None:

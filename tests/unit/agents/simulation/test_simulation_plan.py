@@ -111,13 +111,14 @@ def test_poison_is_not_published_twice_on_purpose():
     assert not any(request.repeated or request.replayed for request in plan().requests if request.kind in POISON)
 
 
-def test_the_processes_share_all_requesters_and_serve_the_first_due_first():
+def test_each_requester_belongs_to_one_process_which_serves_what_is_due_first():
     made = plan()
     shares = [made.share(worker) for worker in range(WORKERS)]
-    assert sorted(name for share in shares for name in share) == sorted(made.requesters)
+    assert sorted(request.number for share in shares for request in share) == [one.number for one in made.requests]
     for share in shares:
-        firsts = [made.of(name)[0].at for name in share]
-        assert firsts == sorted(firsts)
+        assert list(share) == sorted(share, key=lambda request: request.at)
+    senders = [{request.requester for request in share} for share in shares]
+    assert set.intersection(*senders) == set()
 
 
 def test_the_number_of_requests_follows_from_the_duration():
