@@ -17,6 +17,7 @@ from typing import Annotated, NoReturn
 from pydantic import Field
 
 from protocol.errors import InvitationError, ProblemCode, printable, problem
+from protocol.members import refuse_repeated_members
 from protocol.messages import Instant, InvitationProof, Model
 from protocol.names import Fingerprint, InvitationId, OrganisationName, TransactionId
 
@@ -117,8 +118,10 @@ def decode_invitation(text: str) -> Invitation:
 def _parse(content: str) -> Invitation:
     try:
         padded = content + "=" * (-len(content) % 4)
-        wire = _Wire.model_validate_json(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except ValueError:  # base64's and pydantic's errors both are
+        data = base64.b64decode(padded, altchars=b"-_", validate=True)
+        wire = _Wire.model_validate_json(data)
+        refuse_repeated_members(data)
+    except ValueError:  # base64's, pydantic's and ours all are
         _malformed("content of another form", "an invitation of this version")
     return Invitation(
         wire.issuer, wire.requester, wire.root, wire.id, Secret(wire.secret), wire.expires_at, wire.broker

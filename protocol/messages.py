@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import ErrorDetails
 
 from protocol.errors import PRINTABLE, MessageError, Problem, ProblemCode, ProtocolError, printable, problem
+from protocol.members import refuse_repeated_members
 from protocol.names import DnsName, Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
 
 VERSION: Final = 1
@@ -229,6 +230,7 @@ def _parse(model: type[M], data: bytes) -> M:
     except ValidationError as error:
         found = error.errors(include_url=False)
         raise MessageError(*map(_problem_of, found[:PROBLEMS_MAX])) from None
+    refuse_repeated_members(data)
     # Both have a default for whoever makes a message; in one that was received they must be said.
     for tag in ("version", "type"):
         if tag in model.model_fields and tag not in message.model_fields_set:
