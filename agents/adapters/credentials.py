@@ -1,27 +1,29 @@
 """The requester's credentials on disk: keys made before a request leaves, certificates put in place when they arrive.
 
-    credentials/<issuer>/keys/<transaction>.pem   a private key whose certificate has been asked for
+    credentials/<issuer>/keys/<transaction>.pem   a private key whose certificate has been asked for and is not here yet
     credentials/<issuer>/<serial>/                key.pem cert.pem chain.pem fullchain.pem trust.pem
     credentials/<issuer>/current -> <serial>      the credential in force
 
 A credential appears complete or not at all, is never changed afterwards, and comes into force in one step; until then
 the old one stays in force untouched. Any TLS program can use the files as they are. All are 0600 in directories 0700.
+A key lies in one place: it leaves `keys` once it lies beside its certificate, or when its transaction has ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from agents.adapters import files
 from agents.core.pem import certificates_pem, parse_certificates, parse_private_key, private_key_pem, require_pair
 from agents.errors import StateError
 from agents.ports import ChannelCredential
 from protocol.csr import KeyKind, RequesterKey
+from protocol.errors import NameSyntaxError
 from protocol.names import OrganisationName, SerialNumber, TransactionId
 from protocol.path import load_certificate
 
@@ -58,6 +60,18 @@ class CredentialFiles:
             raise StateError(f"{path} holds a {type(key).__name__}, not a key that `agent enroll` makes. Enroll again.")
         return key
 
+    def waiting_keys(self, issuer: OrganisationName) -> tuple[TransactionId, ...]:
+        """The transactions whose keys lie here without a certificate."""
+        found = []
+        for path in self._keys(issuer).glob("*.pem"):
+            with suppress(NameSyntaxError):  # what somebody else put here is none of ours
+                found.append(TransactionId(path.stem))
+        return tuple(found)
+
+    def forget_key(self, issuer: OrganisationName, transaction: TransactionId) -> None:
+        """Delete the key of a transaction for which no certificate will be installed any more. Idempotent."""
+        files.remove_file(self._keys(issuer) / f"{transaction}.pem")
+
     def stage(
         self,
         issuer: OrganisationName,
@@ -70,19 +84,20 @@ class CredentialFiles:
         """Write a credential beside the current one: complete or not at all, and idempotent. Certificates are DER.
 
         `chain` leads from the leaf's issuer upwards, without the root. `key_path` is relative to the home; None for a
-        key kept elsewhere, and then there is no key.pem. Raises `StateError`, also if certificate and key do not
-        belong together or another certificate lies under this serial number.
+        key kept elsewhere, and then there is no key.pem; else the key moves there. Raises `StateError`, also if
+        certificate and key do not belong together or another certificate lies under this serial number.
         """
         leaf = load_certificate(certificate)
-        if self._is_staged(issuer, serial, leaf):
-            return
-        above, trusted = [load_certificate(one) for one in chain], [load_certificate(one) for one in anchors]
-        contents = _contents(leaf, above, trusted)
+        if not self._is_staged(issuer, serial, leaf):
+            above, trusted = [load_certificate(one) for one in chain], [load_certificate(one) for one in anchors]
+            contents = _contents(leaf, above, trusted)
+            if key_path is not None:
+                key = self.load_key(key_path)
+                require_pair(leaf, key, f"transaction key {key_path}")
+                contents["key.pem"] = private_key_pem(key)
+            self._publish(issuer, serial, contents)
         if key_path is not None:
-            key = self.load_key(key_path)
-            require_pair(leaf, key, f"transaction key {key_path}")
-            contents["key.pem"] = private_key_pem(key)
-        self._publish(issuer, serial, contents)
+            files.remove_file(self._inside(key_path))
 
     def activate(self, issuer: OrganisationName, serial: SerialNumber) -> None:
         """Make a staged credential the current one, in one step; idempotent. Raises `StateError` if it is not there."""
@@ -105,16 +120,11 @@ class CredentialFiles:
             require_pair(parse_certificates(files.read_private(chain_path), str(chain_path))[0], key, str(directory))
         return ChannelCredential(str(chain_path), str(key_path))
 
-    def trust_anchors(self, issuer: OrganisationName, serial: SerialNumber | None = None) -> tuple[bytes, ...]:
-        """The issuer's anchors (DER) beside that credential; none if there is none. Raises `StateError`."""
-        directory = self._credential(issuer, serial)
-        if directory is None:
-            return ()
-        found = parse_certificates(files.read_private(directory / "trust.pem"), str(directory / "trust.pem"))
-        return tuple(one.public_bytes(Encoding.DER) for one in found)
-
     def _directory(self, issuer: OrganisationName) -> Path:
         return self._home / "credentials" / issuer
+
+    def _keys(self, issuer: OrganisationName) -> Path:
+        return self._directory(issuer) / "keys"
 
     def _credential(self, issuer: OrganisationName, serial: SerialNumber | None) -> Path | None:
         """The directory of a credential. `current` is followed once, so that what is read belongs together."""

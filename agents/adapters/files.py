@@ -119,6 +119,13 @@ def create_files(directory: Path, contents: Mapping[Path, bytes]) -> None:
         create_file(directory / path, data)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, durably; one that is not there is fine."""
+    with explained("remove", path), contextlib.suppress(FileNotFoundError):
+        path.unlink()
+        _sync_directory(path.parent)
+
+
 def publish_directory(complete: Path, path: Path) -> None:
     """Give a complete directory its final name, durably. Raises `StateError` if that name is taken."""
     with explained("put in place", path):

@@ -144,9 +144,21 @@ def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionK
 
 
 def _made(agent: Agent, ask: Ask, issuer: OrganisationName, id: TransactionId) -> tuple[CertificationRequest, str]:
-    """A new key, on disk, and a request for it."""
+    """A new key, on disk, and a request for it; keys whose transactions came to nothing leave the disk."""
+    _forget_keys(agent, issuer)
     key, path = agent.credentials.new_key(issuer, id, ask.key_kind)
     return parse_csr(build_csr(key, ask.names, ask.common_name)), path
+
+
+def _forget_keys(agent: Agent, issuer: OrganisationName) -> None:
+    """Delete the keys of transactions that have ended: nothing leads out of a final state, so none will be installed.
+
+    A key whose transaction is not on record may belong to an enrollment that is just beginning, and stays.
+    """
+    keys = [TransactionKey(Role.REQUESTER, issuer, id) for id in agent.credentials.waiting_keys(issuer)]
+    for record in agent.ledger.transactions(keys).values():
+        if is_final(Role.REQUESTER, record.state):
+            agent.credentials.forget_key(issuer, record.key.id)
 
 
 def _foreign_key(path: Path, csr: CertificationRequest) -> str:

@@ -86,6 +86,36 @@ def test_a_key_path_never_leads_out_of_the_home(requester, path):
         requester.store.load_key(path)
 
 
+def test_keys_wait_for_their_certificates_until_they_have_one_or_are_forgotten(requester):
+    assert requester.store.waiting_keys(ISSUER) == ()
+    path, leaf = requester.certified(ONE)
+    requester.store.new_key(ISSUER, TWO)
+    (requester.directory / "keys" / "notes.pem").write_text("somebody's own")
+    assert set(requester.store.waiting_keys(ISSUER)) == {ONE, TWO}
+    assert requester.store.waiting_keys(OrganisationName("client-d")) == ()
+    requester.stage(FIRST, leaf, path)
+    assert requester.store.waiting_keys(ISSUER) == (TWO,)
+    for _ in range(2):
+        requester.store.forget_key(ISSUER, TWO)
+    assert [one.name for one in (requester.directory / "keys").iterdir()] == ["notes.pem"]
+
+
+def test_a_key_that_does_not_fit_its_certificate_stays_where_it_is(requester):
+    path, _ = requester.certified(ONE)
+    with pytest.raises(StateError, match="do not belong together"):
+        requester.stage(FIRST, forge_client(ISSUING), path)
+    assert requester.store.waiting_keys(ISSUER) == (ONE,)
+
+
+def test_a_crash_at_any_point_of_staging_loses_no_key_and_ends_with_one_copy(requester):
+    path, leaf = requester.certified(ONE)
+    waiting, staged = requester.home / path, requester.directory / FIRST / "key.pem"
+    for _ in crash_points(lambda: requester.stage(FIRST, leaf, path)):
+        assert waiting.exists() or staged.exists()
+    assert not waiting.exists()
+    assert requester.store.credential(ISSUER, FIRST).key_path == str(staged)
+
+
 def test_a_key_that_others_can_read_is_not_used(requester):
     _, path = requester.store.new_key(ISSUER, ONE)
     (requester.home / path).chmod(0o644)
@@ -168,7 +198,6 @@ def test_a_root_that_issues_by_itself_makes_an_empty_chain(requester):
 def test_without_enrollment_there_is_no_credential(requester):
     assert requester.store.credential(ISSUER) is None
     assert requester.store.credential(ISSUER, FIRST) is None
-    assert requester.store.trust_anchors(ISSUER) == ()
 
 
 def test_a_staged_credential_is_usable_before_it_is_in_force(requester):
@@ -214,11 +243,6 @@ def test_a_key_swapped_on_disk_is_noticed(requester):
     shutil.copy(requester.directory / FIRST / "key.pem", requester.directory / SECOND / "key.pem")
     with pytest.raises(StateError, match="do not belong together"):
         requester.store.credential(ISSUER)
-
-
-def test_the_issuers_anchors_lie_beside_the_credential(requester):
-    requester.install(ONE, FIRST)
-    assert requester.store.trust_anchors(ISSUER) == requester.store.trust_anchors(ISSUER, FIRST) == (der(ROOT),)
 
 
 def test_credentials_of_two_issuers_do_not_mix(requester):
