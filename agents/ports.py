@@ -266,9 +266,6 @@ class Ledger(Protocol):
         """Transactions in the order of creation, oldest first, those that follow `after` in it: for work that must come
         to all of them. Filtered where a filter is given; `decided` asks whether an operator's word is recorded."""
 
-    def find_transactions(self, id: TransactionId) -> tuple[TransactionRecord, ...]:
-        """Transactions with this id, in any role, with any partner."""
-
     def message(self, key: TransactionKey, type: str) -> OutboxRecord | None:
         """The latest stored message of this type in a transaction, incoming or outgoing."""
 

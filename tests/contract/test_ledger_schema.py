@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from alembic.script import ScriptDirectory
-from kit.ledger_units import NOW, PARTNER, REPLY, US, invitation_id, key, opened, serial, transaction_id, unit
+from kit.ledger_units import NOW, PARTNER, REPLY, US, invitation_id, key, opened, serial, unit
 from sqlalchemy import create_engine, event, inspect
 
 from agents.adapters.ledger import open_ledger
@@ -60,7 +60,6 @@ def test_every_question_but_those_for_everything_is_answered_from_an_index(sqlit
     ledger.list_transactions()
     ledger.list_transactions(Role.ISSUER, [State.PENDING])
     ledger.next_transactions(Role.ISSUER, [State.PENDING], 10, as_listed, decided=True, expires_before=NOW)
-    ledger.find_transactions(transaction_id(1))
     ledger.message(key(1), REPLY)
     ledger.outbox(US, limit=10, after=5, stored_before=NOW)
     ledger.certificate(US, serial(1))

@@ -23,7 +23,7 @@ from agents.ports import (
     SessionRecord,
     TransactionRecord,
 )
-from protocol.names import Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
+from protocol.names import Fingerprint, InvitationId, OrganisationName, SerialNumber
 from protocol.transaction import Role, State
 
 IN_MAX = 500
@@ -128,10 +128,6 @@ class Queries:
         if expires_before is not None:
             query = query.where(t.expires_at < micros(expires_before))
         return self._all(query.limit(limit), records.transaction_record)
-
-    def find_transactions(self, id: TransactionId) -> tuple[TransactionRecord, ...]:
-        """Transactions with this id, in any role, with any partner."""
-        return self._all(_NEWEST_TRANSACTIONS.where(s.transactions.c.id == str(id)), records.transaction_record)
 
     def message(self, key: TransactionKey, type: str) -> OutboxRecord | None:
         """The latest stored message of this type in a transaction, incoming or outgoing."""
