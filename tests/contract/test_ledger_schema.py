@@ -68,7 +68,7 @@ def test_every_question_but_those_for_everything_is_answered_from_an_index(sqlit
     ledger.last_session(PARTNER)
     ledger.close()
     link = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
-    assert len(asked) == 13
+    assert len(asked) == 12
     for question, values in asked:
         steps = [row[3] for row in link.execute(f"EXPLAIN QUERY PLAN {question}", values)]
         slow = [step for step in steps if step.startswith("SCAN") and " USING INDEX" not in step]
