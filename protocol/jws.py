@@ -89,17 +89,17 @@ class Signer:
 
 def parse_jws(data: bytes) -> Jws:
     """Read a signature. Nothing but its form is checked. Raises `EnvelopeError`."""
-    parts = _object(data, "envelope", {"payload", "protected", "signature"})
+    parts = _object(data, "an envelope", {"payload", "protected", "signature"})
     if not all(isinstance(part, str) and part.isascii() for part in parts.values()):
         _malformed("parts that are not text", "payload, protected and signature as base64url text")
     signing_input = f"{parts['protected']}.{parts['payload']}".encode("ascii")
     header = _header(parts["protected"])
-    return Jws(header, parts["payload"], signing_input, _decode(parts["signature"], "signature"))
+    return Jws(header, parts["payload"], signing_input, _decode(parts["signature"], "a signature"))
 
 
 def payload_of(data: bytes) -> bytes:
     """The payload of a signature that is known to be good: nothing is verified. Raises `EnvelopeError`."""
-    return _decode(parse_jws(data).payload, "payload")
+    return _decode(parse_jws(data).payload, "a payload")
 
 
 def verified_payload(jws: Jws, key: JoseKey) -> bytes:
@@ -114,7 +114,7 @@ def verified_payload(jws: Jws, key: JoseKey) -> bytes:
         fix = "The message was changed on its way or signed with another key; check the agent identity at the sender."
         got, allowed = "a signature that does not verify", "the signature of the agent whose certificate is in x5c"
         raise EnvelopeError(problem(ProblemCode.BAD_MESSAGE_CHECK, "signature", got, allowed, fix))
-    return _decode(jws.payload, "payload")
+    return _decode(jws.payload, "a payload")
 
 
 def jose_key(public: PublicKeyTypes) -> JoseKey:
@@ -139,7 +139,7 @@ def _header(protected: str) -> Header:
 
 
 def _parsed_header(protected: str) -> Header:
-    header = _object(_decode(protected, "protected header"), "protected header", {"alg", "typ", "x5c"})
+    header = _object(_decode(protected, "a protected header"), "a protected header", {"alg", "typ", "x5c"})
     if header["alg"] not in ALGORITHMS or header["typ"] != TYPE:
         # Only text is quoted: to write down a value nested a thousand times would exhaust the stack.
         algorithm, kind = (part if isinstance(part, str) else "no text" for part in (header["alg"], header["typ"]))
@@ -167,12 +167,12 @@ def _object(data: bytes, what: str, keys: set[str]) -> dict[str, Any]:
     try:
         pairs = _JSON.decode(data.decode())
     except (ValueError, RecursionError):
-        _malformed(f"a {what} that is not JSON", "a JSON object")
+        _malformed(f"{what} that is not JSON", "a JSON object")
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
-        _malformed(f"a {what} that is not a JSON object", "a JSON object")
+        _malformed(f"{what} that is not a JSON object", "a JSON object")
     found = [pair[0] for pair in pairs]
     if len(found) != len(keys) or set(found) != keys:
-        _malformed(f"a {what} with the members {', '.join(found[:8]) or 'none'}", f"exactly {', '.join(sorted(keys))}")
+        _malformed(f"{what} with the members {', '.join(found[:8]) or 'none'}", f"exactly {', '.join(sorted(keys))}")
     return dict(pairs)
 
 
@@ -187,7 +187,7 @@ def _decode(text: str, what: str) -> bytes:
     except (binascii.Error, ValueError):
         data = b""
     if _encode(data) != text.encode("ascii", "replace"):
-        _malformed(f"a {what} that is not base64url", "base64url without padding (RFC 7515 section 2)")
+        _malformed(f"{what} that is not base64url", "base64url without padding (RFC 7515 section 2)")
     return data
 
 

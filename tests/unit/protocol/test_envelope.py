@@ -213,6 +213,7 @@ def test_an_envelope_of_another_structure_is_refused(changes):
     "data", [b"[]", b"{}", b"null", b"\xff", b'"text"', b'[["payload", "a"]]', SEALED[:-1] + b',"payload":"a"}']
 )
 def test_json_that_is_no_envelope_is_refused(data):
+    assert refusal(data, CLIENT_B).got.startswith("an envelope ")
     assert refusal(data, CLIENT_B).code is ProblemCode.BAD_DATA_FORMAT
 
 
