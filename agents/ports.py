@@ -427,5 +427,9 @@ class CredentialStore(Protocol):
     def activate(self, issuer: OrganisationName, serial: SerialNumber) -> None:
         """Make a staged credential the current one, in one atomic step. Idempotent."""
 
+    def withdraw(self, issuer: OrganisationName, serial: SerialNumber, instead: Sequence[SerialNumber]) -> None:
+        """If this credential is the current one, make the first of `instead` that is staged the current one in its
+        place, or none; in one atomic step. Idempotent."""
+
     def credential(self, issuer: OrganisationName, serial: SerialNumber | None = None) -> ChannelCredential | None:
         """The staged credential with this serial, or the current one; None if there is none."""

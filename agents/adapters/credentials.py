@@ -106,6 +106,19 @@ class CredentialFiles:
             raise StateError(f"{directory / serial} holds no credential. Enroll again (agent enroll).")
         files.swap_link(directory / "current", serial)
 
+    def withdraw(self, issuer: OrganisationName, serial: SerialNumber, instead: Sequence[SerialNumber]) -> None:
+        """If this credential is the current one, make the first of `instead` that is here the current one in its place,
+        or none; in one step; idempotent. Raises `StateError`."""
+        directory = self._directory(issuer)
+        link = directory / "current"
+        if not link.is_symlink() or str(link.readlink()) != serial:
+            return
+        here = [one for one in instead if one != serial and (directory / one / "cert.pem").exists()]
+        if here:
+            files.swap_link(link, here[0])
+        else:
+            files.remove_file(link)
+
     def credential(self, issuer: OrganisationName, serial: SerialNumber | None = None) -> ChannelCredential | None:
         """The credential with this serial number, or the current one; None if there is none.
 

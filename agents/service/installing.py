@@ -29,7 +29,7 @@ from agents.service.rotation import PAGE, Rotation
 from protocol.envelope import Sealer, reread
 from protocol.errors import Problem, ProblemCode, problem
 from protocol.messages import Delivered, EnrollmentReply, Issued, Rejected, Verified
-from protocol.names import OrganisationName
+from protocol.names import OrganisationName, SerialNumber
 from protocol.transaction import Event, Role, State
 
 CHANNEL_PATIENCE = timedelta(minutes=10)
@@ -92,19 +92,28 @@ class Installing:
         if certificate is None:
             raise TypeError(f"the ledger holds no certificate for transaction {record.key.id}")
         try:
+            self._step(record, certificate)
+            self._retries.pop(record.key.id, None)
+        except LedgerUnavailableError:
+            raise
+        except AgentError as error:
+            self._try_again(record, error)
+
+    def _step(self, record: TransactionRecord, certificate: CertificateRecord) -> None:
+        """An unreachable partner may come back, but its issuer does not wait for ever."""
+        try:
             if record.state is State.ISSUED:
                 self._install(record, certificate)
             elif record.key_path is None:
                 self._deliver(record, certificate)
             else:
                 self._verify(record, certificate)
-            self._retries.pop(record.key.id, None)
         except NotVerifiedError as error:
             self._give_up(record, certificate, str(error))
-        except LedgerUnavailableError:
-            raise
-        except AgentError as error:
-            self._try_again(record, certificate, error)
+        except UnreachableError as error:
+            if self._clock.now() <= record.updated_at + CHANNEL_PATIENCE:
+                raise
+            self._give_up(record, certificate, str(error))
 
     def _install(self, record: TransactionRecord, certificate: CertificateRecord) -> None:
         """Write the credential's files beside the current one. They are complete or absent, never half there."""
@@ -152,12 +161,7 @@ class Installing:
         now = self._clock.now()
         return self._dialer.dial(partner.endpoint, credential, anchors, self._us, self._issuer, now)
 
-    def _try_again(self, record: TransactionRecord, certificate: CertificateRecord, error: AgentError) -> None:
-        """A fault of ours or an unreachable partner passes; but an issuer does not wait for ever."""
-        unreachable = isinstance(error, UnreachableError)
-        if unreachable and record.updated_at + CHANNEL_PATIENCE < self._clock.now():
-            self._give_up(record, certificate, str(error))
-            return
+    def _try_again(self, record: TransactionRecord, error: AgentError) -> None:
         last = self._retries.get(record.key.id)
         wait = min(last.wait * 2, RETRY_MAX) if last else RETRY_FIRST
         self._retries[record.key.id] = _Retry(self._clock.monotonic() + wait, wait, str(error))
@@ -167,15 +171,23 @@ class Installing:
         fix = "Compare `agent channel check` on both sides; enroll again once the reason is mended."
         reason = problem(ProblemCode.BAD_CERT_ID, "channel", why, "a channel that both ends verify", fix)
         self._log.error("channel not verified", transaction=record.key.id, partner=self._issuer, why=why, fix=fix)
+        self._take_out_of_use(certificate.serial)
         confirmation = self._confirmation(record, certificate, Rejected(problem=reason))
         self._move(record, Event.UNUSABLE, confirmation, problems=(reason,))
-        self._retries.pop(record.key.id, None)
+
+    def _take_out_of_use(self, serial: SerialNumber) -> None:
+        """A process that ended between the swap and its record has left a credential current that the ledger does not
+        hold for verified. The ledger decides: the one that was verified before is current again."""
+        verified = self._ledger.list_transactions(Role.REQUESTER, {State.VERIFIED}, partner=self._issuer)
+        self._store.withdraw(self._issuer, serial, [record.serial for record in verified if record.serial])
 
     def _abandon(self, record: TransactionRecord, why: str) -> None:
         """End a transaction that this program cannot go on with; its issuer withdraws the certificate in time."""
         fix = "Enroll again; the credential in use is untouched."
         reason = problem(ProblemCode.SYSTEM_FAILURE, "credential", why, "an installed credential", fix)
         self._log.error("credential given up", transaction=record.key.id, partner=self._issuer, why=why, fix=fix)
+        if record.serial:
+            self._take_out_of_use(record.serial)
         self._move(record, Event.UNUSABLE, problems=(reason,))
         self._retries.pop(record.key.id, None)
 

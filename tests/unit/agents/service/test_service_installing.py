@@ -167,6 +167,70 @@ def test_a_crash_between_the_swap_and_the_record_ends_with_the_credential_in_use
     assert (world.b.state(key), world.b.current) == (State.VERIFIED, record.serial)
 
 
+@contextlib.contextmanager
+def swapped_and_not_recorded(world, *, first):
+    """B's process ended after it made its credential current, and before it recorded that. Gives the transaction."""
+    before = None
+    with world.channel():
+        if not first:
+            world.b.begin(world.issuer.invite(B))
+            world.run()
+            before = world.b.current
+        key = world.b.begin(world.issuer.invite(B) if first else None)
+        world.b.work(1)
+        world.issuer.work()
+        world.b.work(1)
+        world.b.ledger.break_at("commit")
+        with pytest.raises(LedgerUnavailableError):
+            world.b.work(1)
+        assert (world.b.state(key), world.b.current) == (State.INSTALLED, world.b.record(key).serial)
+        world.b.build()
+        yield key, before
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_swap_that_was_never_recorded_is_taken_back_when_the_channel_stays_away(world, first):
+    with swapped_and_not_recorded(world, first=first) as (key, before):
+        pass
+    work(world)
+    assert world.b.current == world.b.record(key).serial
+    world.clock.move(seconds=PATIENCE)
+    work(world)
+    assert (world.b.state(key), world.b.current) == (State.FAILED, before)
+    world.run()
+    assert world.issuer.states()[-1] is State.LAPSED
+
+
+def test_a_swap_that_was_never_recorded_is_taken_back_when_the_channel_does_not_admit_us(world):
+    with swapped_and_not_recorded(world, first=False) as (key, before):
+        revoke_latest(world)
+        work(world)
+    assert (world.b.state(key), world.b.current) == (State.FAILED, before)
+
+
+def test_a_swap_that_was_never_recorded_is_taken_back_when_the_program_fails_on_it(world, monkeypatch):
+    with swapped_and_not_recorded(world, first=False) as (key, before):
+        monkeypatch.setattr(world.b.ledger, "partner", lambda _: None, raising=False)
+        work(world, 1)
+    assert (world.b.state(key), world.b.current) == (State.FAILED, before)
+
+
+def test_a_credential_is_not_rejected_before_it_is_out_of_use(world, monkeypatch):
+    def full(*_):
+        raise StateError("no space left on the device; make room")
+
+    with swapped_and_not_recorded(world, first=False) as (key, before):
+        pass
+    world.clock.move(seconds=PATIENCE)
+    monkeypatch.setattr(world.b.store, "withdraw", full)
+    work(world)
+    assert world.b.state(key) is State.INSTALLED
+    assert "no space left" in str(world.b.installing.concern())
+    monkeypatch.undo()
+    work(world)
+    assert (world.b.state(key), world.b.current) == (State.FAILED, before)
+
+
 # --- faults of our own
 
 
