@@ -96,9 +96,8 @@ def _text(known: _AttributeType, value: der.Element) -> str:
         raise _refused(f"{known.name} as {der.tag_name(value.tag)}", " or ".join(map(der.tag_name, known.string_types)))
     text = _decoded(value)
     if text is None:
-        raise _refused(
-            f"{known.name} '{value.content.decode('latin-1')}'", f"printable characters of a {der.tag_name(value.tag)}"
-        )
+        got, allowed = value.content.decode("latin-1"), f"{der.tag_name(value.tag)} of printable characters"
+        raise _refused(f"{known.name} '{got}'", allowed)
     length = len(value.content)
     if not known.octets_min <= length <= known.octets_max:
         raise _refused(f"{known.name} of {length} octets", f"{known.octets_min} to {known.octets_max} octets")

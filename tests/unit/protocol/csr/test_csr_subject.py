@@ -99,6 +99,11 @@ def test_text_or_types_that_two_readers_could_see_differently_are_refused(relati
     assert got in problem.got
 
 
+def test_text_that_its_type_does_not_hold_is_told_with_the_type():
+    problem = problem_of(request(rdn(EMAIL, tlv(0x16, b"a\x07@b"))))
+    assert (problem.got, problem.allowed) == ("e-mail address 'a\\x07@b'", "IA5String of printable characters")
+
+
 @pytest.mark.parametrize(
     "relative_name",
     [
