@@ -1,34 +1,22 @@
-"""One enrollment as an operator sees it: prepared, handed to the daemon (or done here where none runs), followed."""
+"""One enrollment as an operator begins it: judged, prepared and recorded for whoever sends it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from agents.adapters import files
 from agents.bootstrap.agent import Agent
 from agents.core.effects import TransactionKey
 from agents.core.requester import Enrollment
-from agents.errors import ConfigurationError, StateError, TimedOutError, UnreachableError
-from agents.ports import TransactionRecord
+from agents.errors import ConfigurationError, StateError
 from agents.service.enrolling import REQUEST_LIFETIME, begin, require_known, require_usable, take_in
-from agents.service.supervision import ROUND_SECONDS
 from protocol.csr import CertificationRequest, KeyKind, SubjectName, build_csr, parse_csr, read_csr_file
-from protocol.envelope import reread
 from protocol.invitation import TEXT_MAX, Invitation, decode_invitation
-from protocol.messages import LIFETIME_SECONDS_MAX, EnrollmentAcknowledgement
+from protocol.messages import LIFETIME_SECONDS_MAX
 from protocol.names import OrganisationName, TransactionId
-from protocol.transaction import Role, State, is_final
-
-POLL_SECONDS = 0.1
-
-GOOD = frozenset({State.VERIFIED, State.DELIVERED})
-"""Final states in which the requester has a credential."""
+from protocol.transaction import Role, is_final
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,93 +159,3 @@ def _foreign_key(path: Path, csr: CertificationRequest) -> str:
             f"{path} is not the key of the certification request. Give the key that the CSR was made with."
         )
     return str(path.absolute())
-
-
-def follow(
-    agent: Agent, key: TransactionKey, wait: float, changed: Callable[[TransactionRecord], None]
-) -> TransactionRecord:
-    """Follow a transaction until it is final, and acknowledged if it ended well; tells every change of state.
-
-    Where no daemon runs, this process does its work meanwhile. Raises `TimedOutError` after `wait` seconds, or
-    `UnreachableError` if the broker was not reached in that time; the enrollment goes on with the next daemon.
-    """
-    deadline = time.monotonic() + wait
-    last: State | None = None
-    with _somebody_at_work(agent, key.partner) as obstacle:
-        while True:
-            record = agent.ledger.transactions([key])[key]
-            if record.state is not last:
-                changed(record)
-                last = record.state
-            if is_final(Role.REQUESTER, record.state) and (record.state not in GOOD or acknowledged(agent, key)):
-                return record
-            if time.monotonic() > deadline:
-                return _out_of_time(record, wait, obstacle())
-            time.sleep(POLL_SECONDS)
-
-
-def acknowledged(agent: Agent, key: TransactionKey) -> str | None:
-    """The state that the issuer says it recorded, None as long as it has not said."""
-    stored = agent.ledger.message(key, "enrollment.acknowledgement")
-    body = reread(stored.body).body if stored else None
-    return body.state if isinstance(body, EnrollmentAcknowledgement) else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Obstacle:
-    """What keeps an enrollment from going on: no way to the broker, or something that was seen beyond it."""
-
-    unreachable: str | None
-    concern: str | None
-
-
-def _out_of_time(record: TransactionRecord, wait: float, obstacle: _Obstacle) -> TransactionRecord:
-    if record.state in GOOD:
-        return record
-    rest = f"nothing is lost: transaction {record.key.id} goes on with `agent run`, see `agent status`."
-    if obstacle.unreachable:
-        raise UnreachableError(f"{obstacle.unreachable} After {wait:.0f} s the enrollment is {record.state}; {rest}")
-    if obstacle.concern:
-        raise TimedOutError(f"after {wait:.0f} s the enrollment is {record.state}: {obstacle.concern} But {rest}")
-    raise TimedOutError(f"after {wait:.0f} s the enrollment is {record.state}; {rest}")
-
-
-@contextmanager
-def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callable[[], _Obstacle]]:
-    """The daemon if one runs, else a link of our own for the time of the block. Yields what keeps it from working."""
-    if agent.lock.is_held():
-        yield lambda: _obstacle_of_daemon(agent, issuer)
-        return
-    from agents.bootstrap.links import open_link
-
-    agent.lock.acquire()
-    link = open_link(agent, Role.REQUESTER, issuer)
-    link.worker.start()
-    try:
-        yield lambda: _obstacle(
-            connected=link.bus.health().connected,
-            last_error=link.bus.health().last_error,
-            trouble=link.worker.health().trouble,
-            concern=link.concern(),
-        )
-    finally:
-        link.worker.stop()
-        link.worker.join(10 * ROUND_SECONDS)
-        link.bus.close(1.0)
-        agent.lock.release()
-
-
-def _obstacle_of_daemon(agent: Agent, issuer: OrganisationName) -> _Obstacle:
-    links = (agent.health() or {}).get("links", [])
-    wanted = (Role.REQUESTER, issuer)
-    ours: dict[str, Any] = next((one for one in links if (one.get("role"), one.get("issuer")) == wanted), {})
-    return _obstacle(
-        connected=bool(ours.get("connected")),
-        last_error=ours.get("last_error"),
-        trouble=ours.get("trouble"),
-        concern=ours.get("concern"),
-    )
-
-
-def _obstacle(*, connected: bool, last_error: str | None, trouble: str | None, concern: str | None) -> _Obstacle:
-    return _Obstacle(None if connected else (trouble or last_error), trouble or concern)

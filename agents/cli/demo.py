@@ -123,7 +123,7 @@ def _enroll(issuer: Agent, requester: Agent, directory: Path, shown: Steps) -> T
 
 
 def _follow(requester: Agent, key: TransactionKey, shown: Steps) -> str | None:
-    from agents.bootstrap.enrollment import acknowledged, follow
+    from agents.bootstrap.following import acknowledged, follow
 
     with shown.step(
         f"{key.partner} checks, signs and answers; {requester.name} installs and opens the channel"

@@ -50,6 +50,7 @@ def enroll(  # noqa: PLR0913 - the options of a command
     """Enroll with an issuer: send it a certification request, take the certificate, and verify the channel with it."""
     from agents.bootstrap import enrollment
     from agents.bootstrap.agent import Agent
+    from agents.bootstrap.following import follow
     from agents.config.reading import duration_option
 
     kind, names = _key_kind(key_type), _names(dns, uri, email, ip)
@@ -68,7 +69,7 @@ def enroll(  # noqa: PLR0913 - the options of a command
         return _show_plan(agent, ask, invited, out)
     transaction = enrollment.start(agent, ask, invited)
     out.say(f"transaction {transaction.id} with {transaction.partner}")
-    record = enrollment.follow(agent, transaction, wait, lambda record: out.say(f"  {record.state}"))
+    record = follow(agent, transaction, wait, lambda record: out.say(f"  {record.state}"))
     return _show(agent, record, out)
 
 
@@ -113,7 +114,7 @@ def _show_plan(agent: Agent, ask: Ask, invited: Invitation | None, out: Output) 
 
 
 def _show(agent: Agent, record: TransactionRecord, out: Output) -> ExitCode:
-    from agents.bootstrap.enrollment import GOOD, acknowledged
+    from agents.bootstrap.following import GOOD, acknowledged
 
     recorded = acknowledged(agent, record.key)
     result = {

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from agents.bootstrap.agent import Agent
-from agents.bootstrap.enrollment import Ask, follow, read_invitation, start
+from agents.bootstrap.enrollment import Ask, read_invitation, start
+from agents.bootstrap.following import follow
 from agents.bootstrap.serving import make_daemon
 from agents.bootstrap.trial import post, write_private
 from agents.config.agent import FILE
