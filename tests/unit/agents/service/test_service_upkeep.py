@@ -14,8 +14,8 @@ from agents.core.effects import OpenTransaction, RecordApproval, TransactionKey,
 from agents.core.requester import confirmation_message
 from agents.errors import ConfigurationError, LedgerUnavailableError
 from agents.ports import PublishOutcome
-from agents.service import relay, upkeep
-from agents.service.upkeep import LATER_SECONDS, PAGE
+from agents.service import approvals, relay, upkeep
+from agents.service.approvals import LATER_SECONDS, PAGE
 from protocol.errors import PathError, ProblemCode, problem
 from protocol.messages import Delivered, Issued, Pending, Refused, Rejected
 from protocol.names import Fingerprint
@@ -243,7 +243,7 @@ def test_an_approval_is_acted_on_behind_a_thousand_younger_held_requests(world, 
 
 
 def test_an_approval_is_acted_on_behind_those_that_cannot_be_decided(world, monkeypatch):
-    monkeypatch.setattr(upkeep, "PAGE", 2)
+    monkeypatch.setattr(approvals, "PAGE", 2)
     world.issuer.build()
     for _ in range(3):
         world.send(world.b.sealed(world.b.begin(world.issuer.invite(B, approval=Approval.MANUAL))))

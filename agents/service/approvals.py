@@ -1,0 +1,128 @@
+"""Requests that a person decides: what was decided is carried out, what nobody decides in time expires."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from agents.core.effects import Audit, MoveTransaction, TransactionKey, Unit
+from agents.errors import ConfigurationError
+from agents.ports import Clock, Ledger, Log, TransactionRecord
+from agents.service.answering import Answer, Answering, parse
+from agents.service.inbox import Inbox
+from agents.service.isolation import Fault, alone
+from agents.service.rotation import PAGE, Rotation
+from protocol.envelope import Opened, UntimelyError
+from protocol.errors import PROBLEM_TEXT_MAX, Problem, ProblemCode, ProtocolError, printable, problem
+from protocol.messages import EnrollmentRequest
+from protocol.transaction import Event, Role, State, step
+
+LATER_SECONDS = 60.0
+"""How long a held request that could not be decided is left alone."""
+
+
+class Approvals:
+    """The held requests of one issuer. Used by one thread."""
+
+    def __init__(self, ledger: Ledger, answering: Answering, inbox: Inbox, clock: Clock, log: Log) -> None:
+        self._ledger, self._answering, self._inbox = ledger, answering, inbox
+        self._clock, self._log = clock, log
+        self._decided = Rotation(self._decided_after, PAGE)
+        self._later: dict[TransactionKey, float] = {}
+        """Held requests that could not be decided: when to try again (monotonic)."""
+
+    def carry_out(self) -> bool:
+        """Answer what an operator has decided. Whether there is something to send. Raises `LedgerUnavailableError`."""
+        now = self._clock.monotonic()
+        self._later = {key: due for key, due in self._later.items() if due > now}
+        answered = [self._try(record) for record in self._decided.next_page() if record.key not in self._later]
+        return any(answered)
+
+    def expire(self) -> None:
+        """End what nobody has decided in time. Raises `LedgerUnavailableError`."""
+        now = self._clock.now()
+        late = self._ledger.next_transactions(Role.ISSUER, {State.PENDING}, PAGE, decided=False, expires_before=now)
+        self._ledger.commit([self._unit_for_expiry(record) for record in late])
+
+    def _decided_after(self, last: TransactionRecord | None) -> Sequence[TransactionRecord]:
+        return self._ledger.next_transactions(Role.ISSUER, {State.PENDING}, PAGE, last, decided=True)
+
+    def _try(self, record: TransactionRecord) -> bool:
+        """Decide one held request alone: where that cannot be done now, it stays held and is tried again later."""
+        try:
+            decided = alone(partial(self._decide, record), self._log, "deciding on a held request")
+        except ConfigurationError as error:
+            fix = "mend the file; the request stays held until then"
+            self._log.error("policy unusable", partner=record.key.partner, why=str(error), fix=fix)
+            decided = Fault(str(error))
+        if isinstance(decided, Fault):
+            self._later[record.key] = self._clock.monotonic() + LATER_SECONDS
+            return False
+        return decided
+
+    def _decide(self, record: TransactionRecord) -> bool:
+        """Answer a held request as the operator said. The policy is asked again: it may have changed meanwhile."""
+        answer = self._answer(record)
+        if answer is None:
+            facts = {"transaction": record.key.id, "partner": record.key.partner}
+            self._log.warning("decided too late", **facts, fix="nothing was issued: the partner has to enroll again")
+            return self._end(record)
+        (recorded,) = self._ledger.commit([answer.unit])
+        return recorded
+
+    def _answer(self, record: TransactionRecord) -> Answer | None:
+        """None for a request that has expired: who sent it has given it up by then."""
+        stored = self._ledger.message(record.key, "enrollment.request")
+        opened, distrust = self._reopen(stored.body, record) if stored else (None, None)
+        if stored is None or opened is None:
+            return None
+        parsed = parse(opened, stored.body)
+        body = opened.message.body
+        proof = body.invitation if isinstance(body, EnrollmentRequest) else None
+        keys = [] if isinstance(parsed.csr, ProtocolError) else [parsed.csr.key.fingerprint]
+        return self._answering.answer(
+            parsed,
+            self._ledger.invitations([proof.id] if proof else []),
+            self._ledger.key_holders(keys),
+            approval=record.approval,
+            before=State.PENDING,
+            denied=distrust if record.approval else _denied(record.approval_reason or ""),
+        )
+
+    def _reopen(self, body: bytes, record: TransactionRecord) -> tuple[Opened | None, Problem | None]:
+        """A held request, and what speaks against its sender now although it did not when the request was held: paths
+        are valid at the moment of use (RFC 5280 section 6.1.3), and the moment of use is that of the approval."""
+        opened = self._inbox.open_one(body)
+        if isinstance(opened, Opened):
+            return opened, None
+        if isinstance(opened, UntimelyError):
+            return None, None
+        before = self._inbox.open_one(body, record.created_at)
+        return (before, _distrusted(opened.problems[0])) if isinstance(before, Opened) else (None, None)
+
+    def _end(self, record: TransactionRecord) -> bool:
+        (recorded,) = self._ledger.commit([self._unit_for_expiry(record)])
+        return recorded
+
+    def _unit_for_expiry(self, record: TransactionRecord) -> Unit:
+        now = self._clock.now()
+        after = step(Role.ISSUER, State.PENDING, Event.TIMED_OUT)
+        move = MoveTransaction(record.key, State.PENDING, after, now)
+        audit = Audit(now, after.value, record.key.partner, record.key.id, "the request expired before it was answered")
+        return Unit((move, audit))
+
+
+def _denied(reason: str) -> Problem:
+    """The operator's words, whole. What the request showed and pinned when it was held stays used and pinned."""
+    fix = (
+        "Ask the issuer's operator what would be approved, then enroll again without an invitation: one that this "
+        "request showed is used up, and the issuer knows you since it held the request."
+    )
+    denied = problem(ProblemCode.NOT_AUTHORIZED, "approval", "a denial", "an approved request", fix)
+    return denied.model_copy(update={"got": printable(f"denied by the issuer: {reason}", PROBLEM_TEXT_MAX)})
+
+
+def _distrusted(why: Problem) -> Problem:
+    field = f"{why.field} of the requester's agent identity"
+    fix = f"{why.fix} Then enroll again: this request was approved when its sender could no longer be trusted."
+    return problem(why.code, field, why.got, why.allowed, fix)
