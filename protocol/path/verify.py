@@ -15,7 +15,6 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.x509.oid import PublicKeyAlgorithmOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from protocol.errors import PathError, ProblemCode, problem
@@ -95,8 +94,6 @@ def _check_bounds(
 
 
 def _check_key_size(certificate: x509.Certificate) -> None:
-    if certificate.public_key_algorithm_oid != PublicKeyAlgorithmOID.RSAES_PKCS1_v1_5:
-        return
     key = certificate.public_key()
     if isinstance(key, RSAPublicKey) and not RSA_BITS_MIN <= key.key_size <= RSA_BITS_MAX:
         fix = "Use a certificate with an RSA key within these bounds, or an elliptic-curve key."

@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 from kit.certificates import (
     AGENT_URI,
     CLIENT,
@@ -168,6 +168,15 @@ def test_the_first_and_the_last_second_are_valid(root):
     assert verify(leaf, [], [root], now=NOW + DAY / 4)
 
 
+@pytest.mark.parametrize("limits", [{"start": NOW}, {"end": NOW}], ids=["first second", "last second"])
+def test_a_leaf_in_its_first_or_last_second_is_not_said_to_be_untimely(root, limits):
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    problem = refusal(forge_identity(root, extra=[(unknown, True)], **limits), [], [root])
+    assert problem.code is ProblemCode.SIGNER_NOT_TRUSTED
+    assert problem.got.startswith("invalid extension: 1.2.3.4")
+    assert "<Certificate" not in problem.got
+
+
 # --- another anchor --------------------------------------------------------------------------------------------------
 
 
@@ -215,8 +224,28 @@ def test_cas_that_certify_each_other_lead_nowhere(root):
     assert problem.code is ProblemCode.SIGNER_NOT_TRUSTED
 
 
+def test_a_cross_certificate_of_the_anchor_does_not_hide_what_is_wrong(root):
+    second = forge_ca("second")
+    crossed = forge_ca("root", second, key=root.key)
+    problem = refusal(forge_identity(root, start=NOW - 9 * DAY, end=NOW - DAY), [crossed, second], [root])
+    assert (problem.code, problem.field) == (ProblemCode.BAD_TIME, "certificate")
+
+
+def test_a_ca_of_the_same_name_that_was_sent_is_told_by_the_signature(root, issuing):
+    other = forge_ca("issuing", root)
+    problem = refusal(forge_identity(issuing), [other], [root])
+    assert problem.got == "a signature that no certificate named 'CN=issuing' verifies"
+
+
+def test_a_ca_whose_key_signs_nothing_is_passed_over(root, issuing):
+    exchange = HalfKey(x25519.X25519PrivateKey.generate().public_key())
+    problem = refusal(forge_identity(issuing), [forge_ca("issuing", root, key=exchange)], [root])
+    assert problem.got == "a signature that no certificate named 'CN=issuing' verifies"
+
+
 def test_no_anchor_at_all_is_a_refusal(root):
-    assert refusal(forge_identity(root), [], []).field == "trust anchor"
+    problem = refusal(forge_identity(root), [], [])
+    assert (problem.code, problem.field) == (ProblemCode.SIGNER_NOT_TRUSTED, "trust anchor")
 
 
 def test_a_long_name_does_not_hide_the_fingerprint(root):
@@ -242,7 +271,12 @@ def test_four_certificates_make_a_path_and_five_do_not(root):
 
 def test_more_certificates_than_a_chain_has_are_refused_unread(root):
     problem = refusal(forge_identity(root), chain_of(root, 5), [root])
-    assert problem.got == "5 certificates above the leaf"
+    assert (problem.code, problem.got) == (ProblemCode.SIGNER_NOT_TRUSTED, "5 certificates above the leaf")
+
+
+def test_as_many_certificates_as_a_chain_has_are_looked_at_whatever_they_are_for(root):
+    others = [forge_ca(f"other {number}") for number in range(3)]
+    assert len(verify(forge_identity(root), [*others, root], [root])) == 2
 
 
 def test_an_issuing_ca_with_path_length_0_certifies_no_ca(root, issuing):
@@ -310,7 +344,23 @@ def test_an_rsa_key_too_small_is_refused_by_its_size(root):
 def test_an_rsa_key_too_large_is_refused_before_it_costs_anything(root):
     huge = rsa.RSAPublicNumbers(65537, (1 << 8200) - 1).public_key()
     leaf = forge_identity(root, key=HalfKey(huge))
-    assert refusal(leaf, [], [root]).got == "RSA of 8200 bits"
+    problem = refusal(leaf, [], [root])
+    assert (problem.got, problem.allowed) == ("RSA of 8200 bits", "2048 to 8192 bits")
+
+
+def test_an_rsa_key_may_be_as_large_as_the_limit(root):
+    largest = rsa.RSAPublicNumbers(65537, (1 << 8192) - 1).public_key()
+    assert verify(forge_identity(root, key=HalfKey(largest)), [], [root])
+
+
+def test_an_rsa_key_for_pss_alone_is_held_to_the_same_size(root):
+    # RFC 4055 section 1.2: the same kind of key under another identifier, here with default parameters.
+    der = forge_identity(root, key=rsa.generate_private_key(65537, 1024)).certificate.public_bytes(  # noqa: S505
+        serialization.Encoding.DER
+    )
+    pss = der.replace(bytes.fromhex("2a864886f70d0101010500"), bytes.fromhex("2a864886f70d01010a3000"))
+    with pytest.raises(PathError, match="RSA of 1024 bits"):
+        verify_path(x509.load_der_x509_certificate(pss), [], [root.certificate], Purpose.ENVELOPE, NOW)
 
 
 class HalfKey:
@@ -332,6 +382,18 @@ def test_ed25519_is_no_ca_key():
 def test_a_signature_over_an_unusual_hash_is_refused_by_its_name(root, weak):
     problem = refusal(forge_identity(root, algorithm=weak), [], [root])
     assert (problem.code, problem.got) == (ProblemCode.BAD_ALG, f"a signature over {weak.name}")
+
+
+def test_a_weak_signature_is_blamed_on_the_certificate_that_has_it(root):
+    weak = forge_ca("weak", root, algorithm=hashes.SHA224())
+    problem = refusal(forge_identity(weak), [weak], [root])
+    assert (problem.code, problem.field) == (ProblemCode.BAD_ALG, "CA certificate 'CN=weak'")
+
+
+def test_an_anchor_s_own_signature_is_nobody_s_business():
+    pinned = forge_ca("old root", algorithm=hashes.SHA224())
+    assert verify(forge_identity(pinned), [], [pinned])
+    assert refusal(forge_identity(pinned, end=NOW - DAY / 2), [], [pinned]).code is ProblemCode.BAD_TIME
 
 
 # --- purpose ---------------------------------------------------------------------------------------------------------
@@ -375,6 +437,26 @@ def test_absent_any_and_mixed_extended_key_usages_are_no_permission(root, purpos
     problem = refusal(forge_leaf(root, purposes, [name]), [], [root], purpose, NOW)
     assert problem.field == "extended key usage"
     assert problem.code is ProblemCode.SIGNER_NOT_TRUSTED
+
+
+@pytest.mark.parametrize(
+    ("make", "purpose", "got", "allowed"),
+    [
+        (forge_identity, Purpose.CHANNEL_CLIENT, KP_JWT.dotted_string, "...3.2, besides it at most ...3.1"),
+        (forge_client, Purpose.CHANNEL_SERVER, CLIENT.dotted_string, "...3.1, besides it at most ...3.2"),
+        (forge_server, Purpose.ENVELOPE, SERVER.dotted_string, "...3.37 and nothing else"),
+    ],
+)
+def test_a_wrong_purpose_is_told_with_what_stands_there_and_what_may(root, make, purpose, got, allowed):
+    problem = refusal(make(root), [], [root], purpose, NOW, HOST)
+    assert (problem.got, problem.allowed) == (got, allowed.replace("...", "1.3.6.1.5.5.7."))
+    assert f"issued for {purpose}" in problem.fix
+
+
+def test_the_purposes_of_a_certificate_are_told_in_order_or_as_none(root):
+    both = forge_leaf(root, [CLIENT, SERVER], [AGENT_URI])
+    assert refusal(both, [], [root]).got == f"{SERVER.dotted_string}, {CLIENT.dotted_string}"
+    assert refusal(forge_leaf(root, None, [AGENT_URI]), [], [root]).got == "none"
 
 
 @pytest.mark.parametrize(
@@ -432,7 +514,7 @@ def test_a_certificate_without_alternative_names_is_refused(root):
 )
 def test_a_server_that_has_another_name_is_refused_with_both(root, names):
     problem = refusal(forge_leaf(root, [SERVER], names), [], [root], Purpose.CHANNEL_SERVER, NOW, HOST)
-    assert problem.field == "subject alternative name"
+    assert (problem.code, problem.field) == (ProblemCode.SIGNER_NOT_TRUSTED, "subject alternative name")
     assert str(names[0].value) in problem.got
     assert problem.allowed == "DNS:c.example"
 
