@@ -31,8 +31,8 @@ def check_server_name(leaf: x509.Certificate, server_name: DnsName | None) -> No
     RFC 9525 section 6; the subject's common name is not looked at.
     """
     names = _alternative_names(leaf)
-    found = {name.lower() for name in names.get_values_for_type(x509.DNSName) if name.isascii()}
-    if server_name is None or server_name not in found:
+    found = {name.lower() for name in names.get_values_for_type(x509.DNSName)}
+    if server_name not in found:
         raise _wrong_name(_shown(list(names)), f"DNS:{server_name}" if server_name else "the name that was dialled")
 
 
