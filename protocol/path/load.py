@@ -28,7 +28,7 @@ def _read_everything(certificate: x509.Certificate) -> None:
     """Touch what the library parses only when it is first read, and refuse what it merely warns of."""
     if certificate.serial_number <= 0:  # RFC 5280 section 4.1.2.2
         raise ValueError("the serial number is not positive")
-    _ = certificate.version, certificate.subject, certificate.issuer, certificate.extensions
+    _ = certificate.subject, certificate.issuer, certificate.extensions
     _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.public_key()
     _ = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
 

@@ -57,6 +57,7 @@ def forge(
     end: datetime = NOW + 30 * DAY,
     algorithm: hashes.HashAlgorithm | None = None,
     identifiers: bool = True,
+    serial: int | None = None,
 ) -> Forged:
     key = key or new_key()
     signer = issuer.key if issuer else key
@@ -65,7 +66,7 @@ def forge(
         .subject_name(distinguished_name(common_name))
         .issuer_name(issuer.subject if issuer else distinguished_name(common_name))
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(end)
     )
