@@ -108,8 +108,8 @@ AnchorsOf = Callable[[OrganisationName], Sequence[x509.Certificate]]
 def open_envelope(
     data: bytes, *, anchors_of: AnchorsOf, recipient: OrganisationName, now: datetime, signers: KnownSigners
 ) -> Opened:
-    """Open an envelope, in this order: (1) size, (2) structure, (3) algorithm, (4) claimed sender, (5) path to that
-    sender's anchors at `now` (or to the root that it shows itself: `introduced`), (6) leaf purpose and URI name,
+    """Open an envelope, in this order: (1) size, (2) structure, (3) algorithm, (4) claimed sender, (5) path at
+    `now` to the root that it shows (`introduced` unless that is one of its anchors), (6) leaf purpose and URI name,
     (7) signature over the received bytes, (8) parse, (9) sender and recipient, (10) times.
 
     Raises `EnvelopeError` (`UntimelyError` if only step 10 fails), `PathError` or `MessageError`, all `ProtocolError`.
@@ -117,9 +117,8 @@ def open_envelope(
     The caller still owes: the invitation's proof if `introduced`; whether the transaction is known; the digest.
     """
     unsealed = unseal(data)
-    anchors = tuple(anchors_of(unsealed.claimed))
-    introduced = unsealed.chain[-1] not in anchors
-    signer = signers.signer(unsealed, unsealed.chain[-1:] if introduced else anchors, now)
+    introduced = unsealed.chain[-1] not in anchors_of(unsealed.claimed)
+    signer = signers.signer(unsealed, unsealed.chain[-1:], now)
     opened = Opened(read(unsealed, signer, recipient), unsealed.digest, signer.root, introduced)
     _check_times(opened, now)
     return opened
@@ -169,9 +168,9 @@ class KnownSigners:
         self._limit = limit
         self._signers: dict[tuple[object, ...], Signer] = {}
 
-    def signer(self, unsealed: Unsealed, anchors: Sequence[x509.Certificate], now: datetime) -> Signer:
+    def signer(self, unsealed: Unsealed, anchors: tuple[x509.Certificate, ...], now: datetime) -> Signer:
         """Steps 5 and 6: the signer of an envelope, its path verified to one of `anchors`. Raises `PathError`."""
-        key = (unsealed.jws.header, tuple(anchors))
+        key = (unsealed.jws.header, anchors)
         known = self._signers.get(key)
         if known is not None and known.valid_from <= now < known.valid_until:
             return known

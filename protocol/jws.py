@@ -7,7 +7,6 @@ chain and is the same in every message of a sender: it is written once, and read
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -158,7 +157,7 @@ def _certificates(x5c: object) -> tuple[bytes, ...]:
         _malformed("an x5c of another form", f"2 to {CHAIN_MAX} certificates, from the agent's to the root, in base64")
     try:
         return tuple(base64.b64decode(item, validate=True) for item in x5c)
-    except (binascii.Error, ValueError):
+    except ValueError:
         _malformed("an x5c that is not base64", "certificates in base64 (RFC 7515 section 4.1.6)")
 
 
@@ -184,7 +183,7 @@ def _decode(text: str, what: str) -> bytes:
     """Base64url without padding, in its one canonical spelling (RFC 7515 section 2, RFC 4648 section 3.5)."""
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
+    except ValueError:
         data = b""
     if _encode(data) != text.encode("ascii", "replace"):
         _malformed(f"{what} that is not base64url", "base64url without padding (RFC 7515 section 2)")

@@ -181,7 +181,12 @@ def test_deep_nesting_is_refused_and_not_quoted(nest, depth, member):
 
 def test_what_is_too_large_is_refused_before_it_is_read():
     problem = refusal(SEALED + b" " * ENVELOPE_MAX)
+    assert problem.code is ProblemCode.BAD_DATA_FORMAT
     assert (problem.got, problem.allowed) == (f"{len(SEALED) + ENVELOPE_MAX} bytes", f"at most {ENVELOPE_MAX} bytes")
+
+
+def test_an_envelope_may_be_as_large_as_the_limit():
+    assert CLIENT_C.open(SEALED.ljust(ENVELOPE_MAX), CLIENT_B).message == message()
 
 
 # --- structure (RFC 7515 section 7.2.2)
@@ -193,6 +198,7 @@ def test_what_is_too_large_is_refused_before_it_is_read():
         {"header": {"kid": "x"}},
         {"signatures": []},
         {"signature": None},
+        {"signature": None, "header": {"kid": "x"}},
         {"payload": 1},
         {"protected": None},
         {"protected": "\u00e9"},
@@ -209,8 +215,11 @@ def test_an_envelope_of_another_structure_is_refused(changes):
     assert (problem.code, problem.field) == (ProblemCode.BAD_DATA_FORMAT, "envelope")
 
 
+PAIRS = json.dumps(list(json.loads(SEALED).items())).encode()
+
+
 @pytest.mark.parametrize(
-    "data", [b"[]", b"{}", b"null", b"\xff", b'"text"', b'[["payload", "a"]]', SEALED[:-1] + b',"payload":"a"}']
+    "data", [b"[]", b"{}", b"null", b"\xff", b'"text"', b'[["payload", "a"]]', SEALED[:-1] + b',"payload":"a"}', PAIRS]
 )
 def test_json_that_is_no_envelope_is_refused(data):
     assert refusal(data, CLIENT_B).got.startswith("an envelope ")
@@ -257,6 +266,12 @@ def test_an_algorithm_beside_the_list_is_refused(algorithm):
 def test_an_empty_signature_under_alg_none_is_refused():
     header = HEADER | {"alg": "none"}
     refusal(forge_envelope(CLIENT_B.identity.key, header, PAYLOAD, signature=""), CLIENT_B)
+
+
+def test_an_algorithm_and_a_type_that_are_refused_are_quoted():
+    header = HEADER | {"alg": "HS256", "typ": 7}
+    problem = refusal(forge_envelope(CLIENT_B.identity.key, header, PAYLOAD), CLIENT_B)
+    assert problem.got == "alg HS256, typ no text"
 
 
 @pytest.mark.parametrize("kind", ["JWT", "", None, "application/apostille+json", 7])
@@ -316,8 +331,22 @@ LEAF, ISSUING, ROOT = CLIENT_B.chain
         ["*", "*"],
         [["a"], "b"],
         [x5c(LEAF)[0][:-2], *x5c(ROOT)],
+        [x5c(LEAF)[0][:64] + "\n" + x5c(LEAF)[0][64:], *x5c(ISSUING, ROOT)],
     ],
-    ids=["none", "empty", "text", "object", "numbers", "leaf alone", "too long", "not ascii", "stars", "nested", "cut"],
+    ids=[
+        "none",
+        "empty",
+        "text",
+        "object",
+        "numbers",
+        "leaf alone",
+        "too long",
+        "not ascii",
+        "stars",
+        "nested",
+        "cut",
+        "lines",
+    ],
 )
 def test_a_chain_of_another_form_is_refused(chain):
     header = json.dumps(HEADER | {"x5c": chain}).encode()
@@ -329,12 +358,15 @@ def test_a_chain_of_another_form_is_refused(chain):
 def test_a_chain_without_its_root_is_refused_and_pins_nothing():
     header = header_of(CLIENT_B, x5c=x5c(LEAF, ISSUING))
     problem = refusal(forge_envelope(CLIENT_B.identity.key, header, PAYLOAD))
+    assert (problem.code, problem.field) == (ProblemCode.SIGNER_NOT_TRUSTED, "x5c")
     assert problem.got == "a chain that ends with CN=client-b issuing, which is no root"
     assert "the root last" in problem.fix
 
 
 def test_a_chain_whose_root_does_not_stand_last_is_refused():
-    refusal(forge_envelope(CLIENT_B.identity.key, header_of(CLIENT_B, x5c=x5c(LEAF, ROOT, ISSUING)), PAYLOAD))
+    header = header_of(CLIENT_B, x5c=x5c(LEAF, ROOT, ISSUING))
+    problem = refusal(forge_envelope(CLIENT_B.identity.key, header, PAYLOAD))
+    assert problem.got == "a chain that ends with CN=client-b issuing, which is no root"
 
 
 def test_a_chain_whose_leaf_does_not_stand_first_is_refused():
@@ -380,6 +412,7 @@ def test_a_channel_certificate_does_not_seal():
 def test_a_signature_by_another_key_than_the_certificate_s_is_refused():
     problem = refusal(forge_envelope(CLIENT_D.identity.key, HEADER, PAYLOAD), CLIENT_B)
     assert (problem.code, problem.got) == (ProblemCode.BAD_MESSAGE_CHECK, "a signature that does not verify")
+    assert problem.allowed == "the signature of the agent whose certificate is in x5c"
 
 
 def test_a_sender_may_speak_for_itself_only():
@@ -428,7 +461,7 @@ def test_a_microsecond_beyond_the_allowed_difference_is_too_much():
 def test_a_message_may_live_so_long_and_no_longer():
     assert CLIENT_C.open(CLIENT_B.seal(C, expires_at=NOW + LIFETIME_MAX), CLIENT_B)
     problem = refusal(CLIENT_B.seal(C, expires_at=NOW + LIFETIME_MAX + MICROSECOND), CLIENT_B, kind=UntimelyError)
-    assert problem.allowed == "at most 30 days, 0:00:00"
+    assert (problem.code, problem.allowed) == (ProblemCode.BAD_TIME, "at most 30 days, 0:00:00")
 
 
 @pytest.mark.parametrize("issued", ["0001-01-01T00:00:00Z", "2026-03-01T12:00:00Z", "9999-12-31T23:59:59.999999Z"])
