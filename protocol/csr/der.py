@@ -92,7 +92,7 @@ def object_identifier(content: bytes, field: str) -> str:
     """An object identifier in dotted form (X.690 section 8.19). Raises `RequestError`."""
     if not 0 < len(content) <= OID_OCTETS_MAX or content[-1] & 0x80:
         raise malformed(field, "an object identifier of the wrong length", f"1 to {OID_OCTETS_MAX} whole octets")
-    arcs = [0]
+    arcs: list[int] = []
     for before, octet in zip(b"\0" + content, content, strict=False):
         begins = not before & 0x80
         if begins and octet == 0x80:  # noqa: PLR2004
@@ -100,8 +100,8 @@ def object_identifier(content: bytes, field: str) -> str:
         if begins:
             arcs.append(0)
         arcs[-1] = arcs[-1] << 7 | octet & 0x7F
-    first = min(arcs[1] // 40, 2)
-    return ".".join(map(str, (first, arcs[1] - 40 * first, *arcs[2:])))
+    first = min(arcs[0] // 40, 2)
+    return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))
 
 
 def tag_name(tag: int) -> str:

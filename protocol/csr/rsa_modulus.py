@@ -43,11 +43,11 @@ def weakness(modulus: int, exponent: int) -> str | None:
         return f"a modulus of {bits} bits"
     if exponent % 2 == 0 or exponent <= _EXPONENT_FLOOR or exponent.bit_length() > EXPONENT_BITS_MAX:
         return "an exponent that is even, not above 2^16 or not below 2^64"
-    return next((words for name, words in _WEAKNESSES.items() if _check(name)(modulus, e=exponent)), None)
+    return next((words for name, words in _WEAKNESSES.items() if _check(name)(modulus)), None)
 
 
-def _check(name: str) -> Callable[..., bool | Mapping[str, object]]:
+def _check(name: str) -> Callable[[int], bool | Mapping[str, object]]:
     from badkeys import rsakeys  # noqa: PLC0415 - see the module's docstring
 
-    check: Callable[..., bool | Mapping[str, object]] = getattr(rsakeys, name)
+    check: Callable[[int], bool | Mapping[str, object]] = getattr(rsakeys, name)
     return check

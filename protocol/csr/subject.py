@@ -22,8 +22,8 @@ _PRINTABLE = (der.PRINTABLE_STRING,)
 _IA5 = (der.IA5_STRING,)
 
 # X.680 section 41.4; and ASCII without control characters.
-_PRINTABLE_STRING = re.compile(rb"[A-Za-z0-9 '()+,./:=?-]+")
-_PRINTABLE_ASCII = re.compile(rb"[\x20-\x7e]+")
+_PRINTABLE_STRING = re.compile(rb"[A-Za-z0-9 '()+,./:=?-]*")
+_PRINTABLE_ASCII = re.compile(rb"[\x20-\x7e]*")
 
 
 class _AttributeType(NamedTuple):
@@ -105,13 +105,13 @@ def _text(known: _AttributeType, value: der.Element) -> str:
 
 
 def _decoded(value: der.Element) -> str | None:
-    """The text, not empty; None where an octet is not allowed. Controls and text direction marks are not printable."""
+    """The text; None where an octet is not allowed. Controls and text direction marks are not printable."""
     if value.tag == der.UTF8_STRING:
         try:
             text = value.content.decode("utf-8")
         except UnicodeDecodeError:
             return None
-        return text if text and text.isprintable() else None
+        return text if text.isprintable() else None
     grammar = _PRINTABLE_STRING if value.tag == der.PRINTABLE_STRING else _PRINTABLE_ASCII
     return value.content.decode("ascii") if grammar.fullmatch(value.content) else None
 

@@ -72,6 +72,7 @@ def test_a_second_list_of_extensions_in_any_form_is_refused(attributes, got):
     problem = problem_of(sign(info(*attributes)))
     assert (problem.code, problem.field) == (ProblemCode.BAD_REQUEST, "CSR attributes")
     assert got in problem.got
+    assert "one extensionRequest" in problem.fix
 
 
 @pytest.mark.parametrize(
@@ -96,3 +97,10 @@ def test_a_request_with_too_many_attributes_is_refused():
     unknown = [attribute(f"1.2.3.{arc}", integer(1)) for arc in range(ATTRIBUTES_MAX + 1)]
     assert len(parse_csr(sign(info(*unknown[:-1]))).left_out) == ATTRIBUTES_MAX
     assert "more than 16" in problem_of(sign(info(*unknown))).got
+
+
+def test_an_attribute_with_too_many_values_is_refused():
+    values = [integer(1)] * 17
+    assert len(parse_csr(sign(info(attribute("1.2.3", *values[:-1])))).left_out) == 1
+    problem = problem_of(sign(info(attribute("1.2.3", *values))))
+    assert (problem.field, problem.allowed) == ("CSR attributes", "at most 16")

@@ -29,6 +29,7 @@ def test_an_element_of_any_length_is_read_with_its_exact_bytes(length):
         (b"\x3f\x1f\x00", "tag of several octets"),
         (b"\x30\x80\x00\x00", "indefinite"),
         (b"\x30\x81\x02\x05\x00", "shortest form"),
+        (b"\x30\x81\x7f" + bytes(127), "shortest form"),
         (b"\x30\x82\x00\x80" + bytes(128), "shortest form"),
         (b"\x30\x82\x01", "shortest form"),
         (b"\x30\x82\x01\x00", "ends before"),
@@ -96,6 +97,10 @@ def test_an_object_identifier_is_read_in_dotted_form(dotted):
 def test_an_object_identifier_that_is_empty_cut_padded_or_too_long_is_refused(content):
     with pytest.raises(RequestError, match="object identifier"):
         der.object_identifier(content, FIELD)
+
+
+def test_an_object_identifier_may_be_as_long_as_the_limit():
+    assert der.object_identifier(b"\x55" * der.OID_OCTETS_MAX, FIELD).startswith("2.5.85.85.")
 
 
 @given(st.binary(max_size=64))

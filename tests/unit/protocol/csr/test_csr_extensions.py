@@ -71,6 +71,7 @@ def test_an_unknown_extension_is_left_out_and_reported_by_its_identifier():
 def test_a_request_to_become_a_ca_or_unclear_about_it_is_refused(value):
     problem = problem_of(request(NAMES, extension(BASIC_CONSTRAINTS, value)))
     assert problem.code is ProblemCode.UNACCEPTED_EXTENSION
+    assert problem.allowed == "basicConstraints with CA:FALSE and no path length"
     assert "CA:FALSE" in problem.fix
 
 

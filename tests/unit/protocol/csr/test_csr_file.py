@@ -86,6 +86,7 @@ def test_what_real_tools_and_editors_write_is_read(data):
         (pem().decode().encode("utf-16-be"), "0 PEM boundary lines"),
         (b"\xfe\xff" + pem().decode().encode("utf-16-be"), "UTF-16"),
         (pem().replace(b"REQUEST-----\nM", b"REQUEST-----\n*"), "not base64"),
+        (pem().replace(b"REQUEST-----\nM", b"REQUEST-----\n*M"), "not base64"),
         (pem().replace(b"\n-----END", b"A\n-----END"), "base64"),
         (pem(data=b"\x30\x82\x00"), "shortest form"),
         (pem(data=b""), "nothing"),

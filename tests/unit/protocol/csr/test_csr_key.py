@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kit.csr_forge import bits, integer, oid, sequence, tlv
 
-from protocol.csr import KeyKind, key_facts
+from protocol.csr import KeyKind, ed25519_point, key_facts, load_public_key
 from protocol.csr.ed25519_point import _P, _SMALL_ORDER_Y
 from protocol.csr.rsa_modulus import weakness
 from protocol.errors import ProblemCode, RequestError
@@ -124,6 +124,12 @@ def test_a_point_in_another_form_than_uncompressed_is_refused(point, got):
     assert got in refused(sequence(P256, bits(point))).got
 
 
+def test_a_curve_that_the_library_does_not_know_is_a_refusal_too():
+    unknown = sequence(sequence(EC_PUBLIC_KEY, oid("1.2.3.4")), bits(UNCOMPRESSED))
+    with pytest.raises(RequestError, match="P-256"):
+        load_public_key(unknown)
+
+
 def test_a_point_that_is_not_on_its_curve_is_refused():
     off_curve = UNCOMPRESSED[:-1] + bytes([UNCOMPRESSED[-1] ^ 1])
     assert refused(sequence(P256, bits(off_curve))).code is ProblemCode.BAD_ALG
@@ -211,6 +217,11 @@ def test_an_ed25519_key_that_is_no_point_is_refused():
     assert "not on the curve" in refused(ed25519_spki(off_curve)).got
 
 
+@pytest.mark.parametrize("y", range(2, 40))
+def test_an_ed25519_key_is_a_point_exactly_where_the_curve_has_one_with_that_y(y):
+    assert ed25519_point.weakness(y.to_bytes(32, "little")) == (None if point_with(y) else "not on the curve")
+
+
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_an_ed25519_key_of_another_length_is_refused(length):
     assert f"{length} octets long" in refused(sequence(ED25519, bits(bytes(length)))).got
@@ -270,6 +281,11 @@ def test_an_rsa_modulus_with_a_known_weakness_is_refused(modulus, got):
 @pytest.mark.parametrize("size", [1024, 2047, 8193])
 def test_an_rsa_modulus_outside_2048_to_8192_bits_is_refused_before_anything_is_computed(size):
     assert f"{size} bits" in refused(rsa_spki(2**size - 1)).got
+
+
+def test_an_rsa_modulus_may_have_as_many_bits_as_the_limit():
+    largest = Random(3).getrandbits(8192) | 1 << 8191 | 1  # noqa: S311 - the same in every run
+    assert weakness(without_small_factors(largest + 2 * i for i in count()), 65537) is None
 
 
 @pytest.mark.parametrize("exponent", [1, 3, 17, 65535, 65536, 65538, 2**64 + 1])

@@ -56,9 +56,13 @@ def test_size_is_judged_before_anything_else():
         parse_csr(bytes(CSR_MAX + 1))
 
 
-@pytest.mark.parametrize("version", [integer(1), integer(-1), tlv(0x02, b"\0\0"), tlv(0x02)])
-def test_another_version_is_refused_as_such(version):
-    assert problem_of(sign(info(PLAIN, version=version))).code is ProblemCode.UNSUPPORTED_VERSION
+@pytest.mark.parametrize(
+    ("version", "octets"),
+    [(integer(1), "01"), (integer(-1), "ff"), (tlv(0x02, b"\0\0"), "0000"), (tlv(0x02), "none")],
+)
+def test_another_version_is_refused_as_such(version, octets):
+    problem = problem_of(sign(info(PLAIN, version=version)))
+    assert (problem.code, problem.got) == (ProblemCode.UNSUPPORTED_VERSION, f"version octets {octets}")
 
 
 @pytest.mark.parametrize(
