@@ -68,12 +68,13 @@ class Queue:
 
 _LIVE_LIMITS: Mapping[str, str | int] = {
     "dead-letter-exchange": DEAD_LETTER_EXCHANGE,
-    "dead-letter-strategy": "at-least-once",
+    "dead-letter-strategy": "at-most-once",
     "delivery-limit": DELIVERY_LIMIT,
     "max-length-bytes": QUEUE_BYTES_MAX,
     "overflow": "reject-publish",
 }
-"""Limits of a queue that is consumed. `at-least-once` holds only together with `reject-publish`."""
+"""Limits of a queue that is consumed. With `at-least-once` a sender can stop the dead-lettering of a queue for good, by
+messages that expire and whose forged `x-death` looks like a cycle: the broker holds on to them for ever (ADR 17)."""
 
 _REPLY_POLICY = Policy("replies", r"^replies\.[a-z0-9-]+$", _LIVE_LIMITS)
 """Only the issuer writes to these, so a dead letter keeps its routing key, which leads to its own dead-letter queue."""
@@ -185,7 +186,7 @@ def definitions(
     at first boot, no other user exists. The same arguments give the same file. Raises `ValueError` for an organisation
     that is not in `users`, and for an issuer that is its own requester.
     """
-    hosts = [(issuer, sorted(set(issuers[issuer]))) for issuer in sorted(issuers)]
+    hosts = [(issuer, sorted(issuers[issuer])) for issuer in sorted(issuers)]
     contents = {virtual_host(issuer): declarations(issuer, requesters) for issuer, requesters in hosts}
     missing = sorted({name for issuer, requesters in hosts for name in [issuer, *requesters]} - users.keys())
     if missing:

@@ -25,6 +25,9 @@ from protocol.names import OrganisationName
 
 ACCESS_REFUSED, PRECONDITION_FAILED = 403, 406
 
+DEAD_LETTERS_UNDER_WAY = 32
+"""How many dead letters of one queue RabbitMQ has under way at once where it waits for their confirms."""
+
 
 class Names(NamedTuple):
     """What there is to attack, and what the attacker has of its own."""
@@ -168,6 +171,21 @@ def test_a_dead_letter_goes_to_its_own_dead_letter_queue_only(header, broker, re
     assert depth(broker, realm, names.requests) == 0
     assert depth(broker, realm, names.replies) == 0
     assert depth(broker, realm, f"{names.replies}.dead") == 0
+
+
+def test_a_forged_history_does_not_stop_dead_lettering(broker, realm, at, eventually):
+    history = [{"queue": f"{realm.requests}.dead", "reason": "expired", "count": 1, "exchange": "dlx",
+                "routing-keys": [realm.requests]}]  # fmt: skip
+    with at(realm.requester) as requester, at(realm.issuer) as issuer:
+        out = topology.out_exchange(realm.requester)
+        for _ in range(DEAD_LETTERS_UNDER_WAY + 8):
+            publish(requester, out, realm.requests, b"cycle", expiration="0", headers={"x-death": history})
+        publish(requester, out, realm.requests, b"poison")
+        method, _, body = issuer.basic_get(realm.requests)
+        assert body == b"poison"
+        issuer.basic_reject(method.delivery_tag, requeue=False)
+    eventually(lambda: take(broker, realm, f"{realm.requests}.dead") == [b"poison"])
+    assert depth(broker, realm, realm.requests) == 0
 
 
 def test_a_rejected_reply_goes_to_its_own_dead_letter_queue(broker, realm, at, eventually):

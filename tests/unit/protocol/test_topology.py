@@ -66,6 +66,12 @@ def test_every_queue_is_a_durable_quorum_queue_without_any_other_argument():
 def test_every_exchange_is_durable_and_direct():
     for exchange in definitions()["exchanges"]:
         assert (exchange["type"], exchange["durable"], exchange["arguments"]) == ("direct", True, {})
+        assert exchange["auto_delete"] is False
+
+
+def test_every_binding_leads_to_a_queue_and_every_policy_is_for_queues():
+    assert {(b["destination_type"], len(b["arguments"])) for b in definitions()["bindings"]} == {("queue", 0)}
+    assert {(p["apply-to"], p["priority"]) for p in definitions()["policies"]} == {("queues", 0)}
 
 
 def test_requests_reach_the_issuer_only_and_replies_come_from_the_issuer_only():
@@ -108,11 +114,11 @@ def test_there_are_as_many_policies_for_many_requesters_as_for_one():
     assert len(topology.declarations(OrganisationName("client-c"), many).policies) == 3
 
 
-def test_a_consumed_queue_dead_letters_at_least_once_under_its_own_name():
+def test_a_request_queue_dead_letters_under_its_own_name_and_holds_on_to_nothing():
     policies = {(p["vhost"], p["name"]): p["definition"] for p in definitions()["policies"]}
     live = {
         "dead-letter-exchange": "dlx",
-        "dead-letter-strategy": "at-least-once",
+        "dead-letter-strategy": "at-most-once",
         "delivery-limit": 20,
         "max-length-bytes": topology.QUEUE_BYTES_MAX,
         "overflow": "reject-publish",
@@ -222,7 +228,7 @@ def test_declared_queues_carry_the_policy_as_arguments():
         "x-queue-type": "quorum",
         "x-dead-letter-exchange": "dlx",
         "x-dead-letter-routing-key": "requests.client-c",
-        "x-dead-letter-strategy": "at-least-once",
+        "x-dead-letter-strategy": "at-most-once",
         "x-delivery-limit": 20,
         "x-max-length-bytes": topology.QUEUE_BYTES_MAX,
         "x-overflow": "reject-publish",
