@@ -76,10 +76,8 @@ def printable(value: object, limit: int = QUOTE_MAX) -> str:
     Printable ASCII, at most `limit` characters; everything else is escaped, and a cut marked with the original length.
     """
     text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-    if len(text) <= limit and text.isascii() and text.isprintable() and "\\" not in text:
-        return text
-    safe = text[: limit + 1].encode("unicode_escape").decode("ascii")
-    if len(text) <= limit and len(safe) <= limit:
+    safe = text[: limit + 1].encode("unicode_escape").decode("ascii")  # never shorter than what it is made of
+    if len(safe) <= limit:
         return safe
     mark = f"... ({len(text)} characters)"
     return safe[: limit - len(mark)] + mark

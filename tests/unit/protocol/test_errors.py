@@ -31,6 +31,7 @@ def test_harmless_short_text_is_quoted_as_it_is(text):
         ("kelvin \N{KELVIN SIGN}", r"kelvin \u212a"),
         ("ends \N{RIGHT-TO-LEFT OVERRIDE}", r"ends \u202e"),
         (b"\xff\x00", r"\xff\x00"),
+        (r"\x1b, written out", r"\\x1b, written out"),
         (17, "17"),
     ],
 )
@@ -41,6 +42,11 @@ def test_what_could_deceive_a_reader_is_escaped(value, shown):
 def test_a_cut_says_how_long_the_original_was():
     mark = "... (1000 characters)"
     assert printable("x" * 1000) == "x" * (QUOTE_MAX - len(mark)) + mark
+
+
+def test_only_what_is_longer_than_the_limit_is_cut():
+    assert printable("x" * QUOTE_MAX) == "x" * QUOTE_MAX
+    assert printable("x" * (QUOTE_MAX + 1)).endswith(f"... ({QUOTE_MAX + 1} characters)")
 
 
 def test_text_that_grows_too_long_by_escaping_is_cut_too():
