@@ -145,11 +145,9 @@ def _label_is_permitted(label: str) -> bool:
     """RFC 5890 section 2.3.1: '--' in third and fourth place is for A-labels, and those must be valid ones."""
     if label[2:4] != "--":
         return True
-    if not label.startswith("xn--"):
-        return False
     try:
         return idna.alabel(idna.ulabel(label)).decode("ascii") == label
-    except (idna.IDNAError, UnicodeError):
+    except UnicodeError:  # what idna raises is one
         return False
 
 

@@ -167,8 +167,9 @@ def test_the_uri_of_an_agent_names_its_organisation_and_no_other(text):
     ],
 )
 def test_another_uri_is_no_agents_name(uri):
-    with pytest.raises(NameSyntaxError):
+    with pytest.raises(NameSyntaxError) as caught:
         organisation_of_agent_uri(uri)
+    assert caught.value.problems[0].code is ProblemCode.BAD_DATA_FORMAT
 
 
 class Holder(BaseModel):
