@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 
 from pydantic import Field
 
-from protocol.errors import InvitationError, ProblemCode, printable, problem
+from protocol.errors import InvitationError, ProblemCode, problem
 from protocol.members import refuse_repeated_members
 from protocol.messages import Instant, InvitationProof, Model
 from protocol.names import Fingerprint, InvitationId, OrganisationName, TransactionId
@@ -186,7 +186,7 @@ def check_proof(  # noqa: PLR0913 - everything that the proof binds together
 
 
 def _unusable(code: ProblemCode, got: str, allowed: str, fix: str) -> NoReturn:
-    raise InvitationError(problem(code, "invitation", printable(got), allowed, fix))
+    raise InvitationError(problem(code, "invitation", got, allowed, fix))
 
 
 def _proof(

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from protocol.errors import PRINTABLE, MessageError, Problem, ProblemCode, ProtocolError, printable, problem
+from protocol.errors import PRINTABLE, MessageError, Problem, ProblemCode, ProtocolError, problem
 from protocol.members import refuse_repeated_members
 from protocol.names import DnsName, Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
 
@@ -244,7 +244,7 @@ def _problem_of(error: ErrorDetails) -> Problem:
     field = ".".join(map(str, error["loc"])) or "message"
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, ProtocolError):
-        return cause.problems[0].model_copy(update={"field": printable(field)})
+        return cause.problems[0].model_copy(update={"field": field})
     code = ProblemCode.UNSUPPORTED_VERSION if field == "version" else ProblemCode.BAD_DATA_FORMAT
     allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return problem(code, field, _got(error), allowed, _SAME_VERSION)

@@ -72,6 +72,13 @@ def test_an_invitation_survives_the_way_through_text():
     assert decode_invitation(TEXT) == INVITATION
 
 
+@pytest.mark.parametrize("broker", ["amqp://b", "amqp://br", "amqp://bro"])
+def test_content_of_any_length_survives(broker):
+    invitation = replace(INVITATION, broker=broker)
+    assert decode_invitation(encode_invitation(invitation)) == invitation
+    assert "=" not in encode_invitation(invitation)
+
+
 def test_the_text_is_one_word_that_survives_mail_programs():
     assert set(TEXT) <= {*string.ascii_letters, *string.digits, *"._-"}
     folded = "\r\n  ".join(TEXT[start : start + 60] for start in range(0, len(TEXT), 60))
@@ -120,6 +127,13 @@ def test_text_beyond_ascii_is_refused(text):
 
 def test_a_text_that_is_too_long_is_refused_before_it_is_read():
     assert refusal(decode_invitation, TEXT + " " * TEXT_MAX).got == f"{len(TEXT) + TEXT_MAX} characters"
+    assert decode_invitation(TEXT.ljust(TEXT_MAX)) == INVITATION
+
+
+@pytest.mark.parametrize("stray", ["*", "=", "+"])
+def test_stray_characters_are_refused_also_under_a_right_checksum(stray):
+    content = TEXT.split(".")[1]
+    refusal(decode_invitation, signed(content[:8] + stray + content[8:]))
 
 
 def test_another_version_is_named_in_the_refusal():

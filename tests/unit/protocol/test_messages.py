@@ -165,7 +165,8 @@ def test_another_version_is_called_unsupported():
 
 
 def test_a_message_that_does_not_say_its_version_or_type_is_refused():
-    assert problems_of(changed("version"))[0].field == "version"
+    (found,) = problems_of(changed("version"))
+    assert (found.code, found.field) == (ProblemCode.UNSUPPORTED_VERSION, "version")
     statement = json.loads(ChannelStatement(organisation=B, sees=SEEN).model_dump_json())
     del statement["type"]
     assert problems_of(statement, parse_statement)[0].field == "type"
