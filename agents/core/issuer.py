@@ -226,9 +226,7 @@ def _moves(
     after = step(Role.ISSUER, case.before, event)
     if case.before is not State.RECEIVED:
         return (MoveTransaction(key, case.before, after, now, serial, problems),)
-    opening = OpenTransaction(
-        key, after, case.opened.digest, now, message.expires_at, case.names, serial, problems, key_path=None
-    )
+    opening = OpenTransaction(key, after, case.opened.digest, now, message.expires_at, case.names, serial, problems)
     stored = StoreMessage(key, message.body.type, case.sealed_request, now, outgoing=False, link=message.recipient)
     return (opening, stored)
 

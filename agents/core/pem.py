@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from agents.errors import ConfigurationError, StateError
-from protocol.errors import PathError
 from protocol.path import load_certificate
 
 _BLOCK = re.compile(rb"-----BEGIN (?P<label>[A-Z0-9 ]{1,40})-----\r?\n.*?-----END (?P=label)-----", re.DOTALL)
@@ -46,7 +45,7 @@ def parse_certificates(text: bytes, where: str) -> tuple[x509.Certificate, ...]:
     """The certificates in `text`, one or more, in order. Raises `StateError`."""
     try:
         found = tuple(_certificate(one.text) for one in blocks(text) if one.label == "CERTIFICATE")
-    except (ValueError, PathError) as error:
+    except ValueError as error:
         raise StateError(f"{where} holds a damaged certificate ({error}). Restore the file from a backup.") from error
     if not found:
         raise StateError(f"{where} holds no certificate in PEM. Restore the file from a backup.")

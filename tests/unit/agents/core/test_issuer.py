@@ -56,7 +56,8 @@ from protocol.messages import (
 from protocol.names import Fingerprint, InvitationId, SerialNumber
 from protocol.transaction import TABLE, Event, Role, State, TransitionError
 
-LATER = NOW + timedelta(hours=1)
+LATER = NOW + timedelta(minutes=20)
+EXPIRY = message().expires_at
 ROOT, OTHER_ROOT = b"root of client-b", b"another root"
 SECRET, ID = Secret(bytes(range(32))), InvitationId("1" * 32)
 INVITATION = Invitation(C, B, Fingerprint.of(b"root of client-c"), ID, SECRET, LATER, "amqp://broker.example")
@@ -171,7 +172,7 @@ def test_a_refusal_names_every_problem():
 def test_more_problems_than_a_message_holds_are_counted_in_the_last_one(excess):
     *listed, last = refused((FAULT,) * (PROBLEMS_MAX + excess)).problems
     assert listed == [FAULT] * (PROBLEMS_MAX - 1)
-    assert last.got == f"{excess + 1} more problems"
+    assert (last.code, last.got) == (ProblemCode.BAD_REQUEST, f"{excess + 1} more problems")
 
 
 def test_a_certificate_is_renewed_after_two_thirds_of_its_life():
@@ -214,7 +215,7 @@ STORED_REPLY = StoreMessage(KEY, "enrollment.reply", b"reply", LATER, outgoing=T
 
 
 def opening(state, **changes):
-    return OpenTransaction(KEY, state, CASE.opened.digest, LATER, LATER, CASE.names, **changes)
+    return OpenTransaction(KEY, state, CASE.opened.digest, LATER, EXPIRY, CASE.names, **changes)
 
 
 def issued(case):

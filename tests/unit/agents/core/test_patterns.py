@@ -185,6 +185,11 @@ def test_an_email_address_ignores_case_in_its_domain_only():
     assert not covers("Ops@b.example", "ops@b.example", NameKind.EMAIL)
 
 
+def test_the_local_part_of_an_address_has_at_most_64_octets():
+    longest = "x" * 64 + "@b.example"
+    assert covers(longest, longest, NameKind.EMAIL)
+
+
 @pytest.mark.parametrize(
     "text",
     [

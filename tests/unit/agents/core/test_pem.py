@@ -32,7 +32,9 @@ def test_certificates_are_read_in_order_and_text_around_them_is_skipped():
 
 def test_blocks_of_other_kinds_are_seen_and_not_taken_for_certificates():
     text = private_key_pem(CA.key) + PEM
-    assert [block.label for block in blocks(text)] == ["PRIVATE KEY", "CERTIFICATE", "CERTIFICATE"]
+    found = blocks(text)
+    assert [block.label for block in found] == ["PRIVATE KEY", "CERTIFICATE", "CERTIFICATE"]
+    assert b"".join(block.text for block in found) == text
     assert len(parse_certificates(text, "x")) == 2
 
 
@@ -85,7 +87,12 @@ def test_a_missing_passphrase_is_asked_for():
         parse_private_key(private_key_pem(CA.key, b"correct horse"), None, "x")
 
 
-@pytest.mark.parametrize("text", [b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", PEM])
+UNKNOWN_KIND = b"-----BEGIN PRIVATE KEY-----\nMA4CAQAwBQYDKgMEBAIFAA==\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", PEM, UNKNOWN_KIND]
+)
 def test_what_is_no_key_is_refused_by_name(text):
     with pytest.raises(StateError, match=r"key\.pem holds no usable private key"):
         parse_private_key(text, None, "key.pem")

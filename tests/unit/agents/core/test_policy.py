@@ -183,12 +183,18 @@ def test_a_wildcard_is_refused_in_plain_words_even_where_a_pattern_reads_the_sam
     assert found.code is ProblemCode.BAD_CERT_TEMPLATE
 
 
+def test_an_asterisk_is_a_character_like_others_in_names_that_are_no_dns_names():
+    starred = SubjectName(NameKind.URI, "https://b.example/*")
+    found = refusal(make_request(names=(*make_request().names, starred)))
+    assert (found.code, found.allowed) == (ProblemCode.NOT_AUTHORIZED, "no uri names")
+
+
 @pytest.mark.parametrize(
     "text", ["api.client-b.example.", "api_1.client-b.example", "-.client-b.example", "x\x00.example"]
 )
 def test_a_malformed_name_is_told_from_one_that_is_not_allowed(text):
     found = refusal(make_request(text))
-    assert found.code is ProblemCode.BAD_CERT_TEMPLATE
+    assert (found.code, found.field) == (ProblemCode.BAD_CERT_TEMPLATE, "subjectAltName")
     assert "letters, digits" in found.allowed
     assert found.got.isascii()
     assert found.got.isprintable()
@@ -204,13 +210,15 @@ def test_a_request_without_names_is_told_that_a_common_name_is_none():
     assert isinstance(verdict, Refused)
     assert [item.field for item in verdict.problems] == ["subjectAltName", "subject commonName"]
     assert verdict.problems[0].allowed == "1 to 10 subject alternative names"
+    assert verdict.problems[0].code is ProblemCode.BAD_CERT_TEMPLATE
 
 
 def test_names_beyond_the_permitted_number_refuse_the_request_and_are_not_judged():
     names = tuple(f"n{number}.client-b.example" for number in range(11))
     assert approve(make_request(*names[:10])).spec.names == dns(*names[:10])
     found = refusal(make_request(*names[:10], "evil.test"))
-    assert found.got == "11 names"
+    assert (found.code, found.got) == (ProblemCode.BAD_CERT_TEMPLATE, "11 names")
+    assert found.allowed == "1 to 10 subject alternative names"
 
 
 def test_the_size_of_the_request_is_bounded():
@@ -244,8 +252,8 @@ def test_a_common_name_that_repeats_a_dns_name_is_taken_over_where_the_policy_sa
 )
 def test_any_other_common_name_is_refused(rule, text):
     found = refusal(make_request(subject=subject((COMMON_NAME, text))), make_policy(common_name=rule))
-    assert found.field == "subject commonName"
-    assert found.code is ProblemCode.BAD_CERT_TEMPLATE
+    assert (found.code, found.field) == (ProblemCode.BAD_CERT_TEMPLATE, "subject commonName")
+    assert found.allowed == "one of the request's DNS names, or none"
 
 
 def test_a_common_name_that_repeats_a_name_which_is_not_granted_is_refused_too():
@@ -257,15 +265,19 @@ def test_a_common_name_that_repeats_a_name_which_is_not_granted_is_refused_too()
 
 def test_two_common_names_are_refused_even_if_each_repeats_a_dns_name():
     asked = subject((COMMON_NAME, "api.client-b.example"), (COMMON_NAME, "api.client-b.example"))
-    assert refusal(make_request(subject=asked)).got == "2 common names"
+    found = refusal(make_request(subject=asked))
+    assert (found.code, found.got) == (ProblemCode.BAD_CERT_TEMPLATE, "2 common names")
 
 
 def test_a_common_name_longer_than_a_certificate_can_hold_is_refused_only_where_it_is_taken_over():
-    long = f"{'x' * 60}.client-b.example"
-    request = make_request(long, subject=subject((COMMON_NAME, long)))
+    taken_over = make_policy(common_name=CommonName.DNS_NAME)
+    longest = f"{'x' * 47}.client-b.example"
+    approve(make_request(longest, subject=subject((COMMON_NAME, longest))), taken_over)
+    longer = f"x{longest}"
+    request = make_request(longer, subject=subject((COMMON_NAME, longer)))
     approve(request)
-    found = refusal(request, make_policy(common_name=CommonName.DNS_NAME))
-    assert found.allowed == "at most 64 characters"
+    found = refusal(request, taken_over)
+    assert (found.code, found.allowed) == (ProblemCode.BAD_CERT_TEMPLATE, "at most 64 characters")
 
 
 def test_only_listed_attributes_are_taken_over_and_the_others_are_noted():
@@ -296,21 +308,22 @@ def test_a_note_is_safe_to_print():
 
 
 @pytest.mark.parametrize(
-    ("oid", "value"),
+    ("oid", "value", "allowed"),
     [
-        (COUNTRY, "D"),
-        (COUNTRY, "de"),
-        (ORGANISATION, "\u202eB tneilC"),
-        (ORGANISATION, " B"),
-        (UNIT, "x" * 65),
-        (UNIT, ""),
+        (COUNTRY, "D", "two capital letters"),
+        (COUNTRY, "de", "two capital letters"),
+        (ORGANISATION, "\u202eB tneilC", "1 to 64 printable characters"),
+        (ORGANISATION, " B", "1 to 64 printable characters"),
+        (UNIT, "x" * 65, "1 to 64 printable characters"),
+        (UNIT, "", "1 to 64 printable characters"),
     ],
 )
-def test_an_attribute_that_cannot_stand_in_a_certificate_is_refused_where_it_would(oid, value):
+def test_an_attribute_that_cannot_stand_in_a_certificate_is_refused_where_it_would(oid, value, allowed):
     request = make_request(subject=subject((oid, value)))
     approve(request)
     found = refusal(request, make_policy(subject_taken=frozenset({oid})))
     assert found.code is ProblemCode.BAD_CERT_TEMPLATE
+    assert found.allowed.startswith(allowed)
 
 
 # --- key, signature, purposes ----------------------------------------------------------------------------------------
@@ -336,7 +349,8 @@ def test_a_key_of_another_partner_is_refused_without_saying_whose_it_is():
     for reuse in KeyReuse:
         context = make_context(key_holders=frozenset({PARTNER, OrganisationName("somebody")}))
         found = refusal(policy=make_policy(key_reuse=reuse), context=context)
-        assert found.code is ProblemCode.NOT_AUTHORIZED
+        assert (found.code, found.allowed) == (ProblemCode.NOT_AUTHORIZED, "a key of your own")
+        assert found.got == "a key that another organisation has a certificate for"
         assert "somebody" not in str(found)
 
 
@@ -344,7 +358,7 @@ def test_the_partners_own_key_may_be_used_again_unless_the_policy_says_never():
     context = make_context(key_holders=frozenset({PARTNER}))
     approve(make_request(), make_policy(key_reuse=KeyReuse.SAME_PARTNER), context)
     found = refusal(policy=make_policy(key_reuse=KeyReuse.NEVER), context=context)
-    assert found.allowed == "a new key for every certificate"
+    assert (found.code, found.allowed) == (ProblemCode.NOT_AUTHORIZED, "a new key for every certificate")
     approve(make_request(), make_policy(key_reuse=KeyReuse.NEVER))
 
 
@@ -394,12 +408,17 @@ def test_validity_is_dated_back_and_in_whole_seconds():
 
 @pytest.mark.parametrize(
     ("asked", "granted", "noted"),
-    [(None, 30 * DAY, False), (DAY, DAY, False), (90 * DAY, 90 * DAY, False), (91 * DAY, 90 * DAY, True)],
+    [
+        (None, 30 * DAY, ()),
+        (DAY, DAY, ()),
+        (90 * DAY, 90 * DAY, ()),
+        (91.5 * DAY, 90 * DAY, ("lifetime: 91.5 days asked for; the issuer's policy grants at most 90 days",)),
+    ],
 )
 def test_a_shorter_life_is_granted_and_a_longer_one_cut_and_noted(asked, granted, noted):
     approved = approve(make_request(), context=make_context(lifetime=asked))
     assert approved.spec.not_after == WHOLE + granted
-    assert bool(approved.notes) is noted
+    assert approved.notes == noted
 
 
 def test_a_lifetime_beyond_all_calendars_is_cut_like_any_other():

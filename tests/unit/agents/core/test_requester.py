@@ -122,6 +122,8 @@ def test_fewer_names_and_a_shorter_life_are_accepted():
 
 def test_names_are_compared_without_their_case():
     accept(issued(leaf(x509.DNSName("API.b.example"))), CSR, None, PINNED, NOW)
+    capitals = parse_csr(build_csr(OUR_KEY, (SubjectName(NameKind.DNS, "API.B.example"),), None))
+    accept(issued(leaf(API)), capitals, None, PINNED, NOW)
 
 
 def test_a_certificate_for_another_key_is_refused():

@@ -50,6 +50,18 @@ def test_attributes_are_read_in_any_order():
     assert one.left_out == ("attribute 1.3.6.1.4.1.311.13.2.3: Windows version",)
 
 
+@pytest.mark.parametrize(
+    ("type_", "words"),
+    [
+        ("1.2.840.113549.1.9.2", "unstructured name"),
+        ("1.3.6.1.4.1.311.13.2.2", "Windows enrollment provider"),
+        ("1.3.6.1.4.1.311.21.20", "Windows client information"),
+    ],
+)
+def test_what_tools_say_of_themselves_is_left_out_and_named(type_, words):
+    assert parse_csr(sign(info(attribute(type_, utf8("x"))))).left_out == (f"attribute {type_}: {words}",)
+
+
 def test_an_unknown_attribute_is_left_out_and_reported_by_its_identifier():
     parsed = parse_csr(sign(info(PLAIN, attribute("1.2.3.4", integer(1), integer(2)))))
     assert parsed.left_out == ("attribute 1.2.3.4: of unknown type",)
