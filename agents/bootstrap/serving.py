@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.adapters.crew import IssuingCrew
 from agents.adapters.home import write_health
+from agents.adapters.keystore import chain, trust_bundle
 from agents.adapters.tls import TlsChannelListener
 from agents.bootstrap.links import open_link
 from agents.config.agent import parse_listen
@@ -29,6 +30,8 @@ def make_daemon(agent: Agent) -> Daemon:
     Raises `StateError` or `ConfigurationError` for keys and files that cannot be used, before anything is begun.
     """
     _ = agent.sealer
+    if agent.config.channel is not None:
+        _ = agent.signer  # who serves a channel issues
     more = agent.config.issuing.processes - 1
     crew = IssuingCrew(agent.home, more, agent.log) if more else None
 
@@ -47,7 +50,8 @@ def make_listener(agent: Agent) -> TlsChannelListener | None:
 
     def admission(leaf: bytes) -> OrganisationName:
         record = agent.ledger.certificate(agent.name, serial_number(load_certificate(leaf)))
-        return admit(agent.name, _facts(record) if record else None, leaf, agent.clock.now())
+        agreed = record is not None and agent.policies.policy_of(record.subject) is not None
+        return admit(agent.name, _facts(record) if record else None, leaf, agent.clock.now(), agreed=agreed)
 
     def note(statement: ChannelStatement | None, seen: PeerView, partner: OrganisationName) -> None:
         partner_saw = statement.sees.model_dump_json() if statement else None
@@ -57,8 +61,8 @@ def make_listener(agent: Agent) -> TlsChannelListener | None:
     return TlsChannelListener(
         organisation=agent.name,
         credential=credential,
-        client_anchors=agent.signer.trust_bundle(),
-        intermediates=agent.signer.chain(),
+        client_anchors=trust_bundle(agent.home),
+        intermediates=chain(agent.home),
         listen=parse_listen(agent.config.channel.listen),
         admission=admission,
         sink=note,

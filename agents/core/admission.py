@@ -1,7 +1,8 @@
-"""Who may use the channel: a valid path is not enough, the certificate must stand in our own records.
+"""Who may use the channel: a valid path is not enough, certificate and agreement must stand in our own records.
 
 Decides from the record that the caller found under the presented serial number. Left out: the path and the purpose,
-which `protocol.path` has verified before.
+which `protocol.path` has verified before, and what the agreement allows, which was judged when the certificate was
+issued.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ class IssuedFacts:
     revoked_at: datetime | None
 
 
-def admit(us: OrganisationName, record: IssuedFacts | None, leaf: bytes, now: datetime) -> OrganisationName:
+def admit(
+    us: OrganisationName, record: IssuedFacts | None, leaf: bytes, now: datetime, *, agreed: bool
+) -> OrganisationName:
     """The organisation that `us` issued `leaf` (DER) to, if it may use the channel at `now` (aware, UTC).
 
-    `record` is what the ledger holds under the serial number of `leaf`, or None. Raises `PathError` with one problem
-    for the holder of the certificate: it is not recorded, not in force, or revoked.
+    `record` is what the ledger holds under the serial number of `leaf`, or None; `agreed` whether there is an agreement
+    with its subject now. Raises `PathError` with one problem for the holder of the certificate: it is not recorded,
+    revoked, of no partner any more, or not in force.
     """
     # 1. Issued by us, and the very bytes that we recorded: a serial number alone proves nothing.
     if record is None or record.issuer != us or not hmac.compare_digest(record.certificate, leaf):
@@ -38,7 +42,10 @@ def admit(us: OrganisationName, record: IssuedFacts | None, leaf: bytes, now: da
     # 2. Not revoked: a recorded revocation counts at once, also when the clock that wrote it runs ahead of ours.
     if record.revoked_at is not None:
         raise _revoked(record.revoked_at)
-    # 3. In force (RFC 5280 section 4.1.2.5: both ends are included).
+    # 3. Still a partner's: who takes an agreement away closes the channel to what was issued under it.
+    if not agreed:
+        raise _no_agreement(record.subject)
+    # 4. In force (RFC 5280 section 4.1.2.5: both ends are included).
     if not record.not_before <= now <= record.not_after:
         raise _not_in_force(record, now)
     return record.subject
@@ -54,6 +61,12 @@ def _revoked(at: datetime) -> PathError:
     got = f"a certificate that was revoked at {_shown(at)}"
     fix = "Ask the issuer why; if the partnership goes on, enroll again with a new key."
     return PathError(problem(ProblemCode.NOT_AUTHORIZED, "client certificate", got, "one that is not revoked", fix))
+
+
+def _no_agreement(subject: OrganisationName) -> PathError:
+    got = f"a certificate of {subject}, with whom the issuer has no agreement any more"
+    fix = "Ask the issuer's operator whether the partnership goes on; the certificate itself is in order."
+    return PathError(problem(ProblemCode.NOT_AUTHORIZED, "client certificate", got, "a partner's", fix))
 
 
 def _not_in_force(record: IssuedFacts, now: datetime) -> PathError:

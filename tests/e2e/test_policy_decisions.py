@@ -28,6 +28,20 @@ def test_a_refusal_names_every_reason_and_leaves_the_invitation_usable(scene):
     assert [one["state"] for one in scene.issuer.transactions()] == ["confirmed", "refused"]
 
 
+def test_without_its_agreement_a_partner_is_shut_out_of_the_channel_and_with_it_let_in_again(scene):
+    scene.start(scene.issuer, scene.requester)
+    scene.enrolled()
+    check = lambda: scene.requester.run("channel", "check", scene.issuer.name)  # noqa: E731
+    agreement = scene.issuer.home / "partners" / f"{scene.requester.name}.toml"
+    agreement.rename(agreement.with_suffix(".away"))
+    eventually(lambda: check().code == 1, "the channel is closed to the partner")
+    check().expect(1).says("no agreement any more", "Ask the issuer's operator")
+    assert f"a certificate of {scene.requester.name}" in scene.issuer.logged("channel client refused")[-1]["why"]
+
+    agreement.with_suffix(".away").rename(agreement)
+    check().expect(0)
+
+
 def test_a_held_request_is_approved_and_the_requester_gets_its_certificate_without_doing_anything(manual):
     (waiting,) = manual.issuer.ask("pending")
     assert (waiting["partner"], waiting["names"]) == (manual.requester.name, [f"dns:{manual.name()}"])

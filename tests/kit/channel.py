@@ -65,7 +65,7 @@ class Books:
         if self.fault:
             raise self.fault
         serial = x509.load_der_x509_certificate(leaf).serial_number
-        return admit(ISSUER, self.records.get(serial), leaf, SystemClock().now())
+        return admit(ISSUER, self.records.get(serial), leaf, SystemClock().now(), agreed=True)
 
     def sink(self, statement: ChannelStatement | None, seen: PeerView, partner: OrganisationName) -> None:
         self.sessions.append((statement, seen, partner))

@@ -198,7 +198,8 @@ class Issuer(Party):
         facts = record and IssuedFacts(
             record.issuer, record.subject, record.certificate, record.not_before, record.not_after, record.revoked_at
         )
-        return admit(self.name, facts, certificate, self.clock.now())
+        agreed = record is not None and self.policy_of(record.subject) is not None
+        return admit(self.name, facts, certificate, self.clock.now(), agreed=agreed)
 
 
 class Requester(Party):

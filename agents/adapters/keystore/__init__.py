@@ -3,6 +3,7 @@
 from agents.adapters.keystore.ceremony import organisation_files
 from agents.adapters.keystore.opened import (
     CaSigner,
+    chain,
     channel_server_credential,
     load_identity,
     open_signer,
@@ -11,6 +12,7 @@ from agents.adapters.keystore.opened import (
 
 __all__ = [
     "CaSigner",
+    "chain",
     "channel_server_credential",
     "load_identity",
     "open_signer",

@@ -61,16 +61,15 @@ def open_signer(home: Path, passphrase: bytes, now: datetime) -> CaSigner:
     Raises `ConfigurationError` if the passphrase is wrong, `StateError` if files are missing, damaged or open to
     others, if key and certificate do not belong together, or if the CA is not valid at `now`.
     """
-    # Either file says that an intermediate issues: the root must not take over because one was lost.
-    issues = (home / layout.ISSUING_CERTIFICATE).exists() or (home / layout.ISSUING_KEY).exists()
-    key_path = home / (layout.ISSUING_KEY if issues else layout.ROOT_KEY)
-    certificate = _certificates(home / (layout.ISSUING_CERTIFICATE if issues else layout.ROOT_CERTIFICATE))[0]
+    key_path = home / (layout.ISSUING_KEY if _has_intermediate(home) else layout.ROOT_KEY)
+    root = _certificates(home / layout.ROOT_CERTIFICATE)[0]
+    certificate = _intermediate(home) or root
     key = parse_private_key(files.read_private(key_path), passphrase, str(key_path))
     require_pair(certificate, key, str(key_path.parent))
     _require_valid(certificate, now)
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise StateError(f"{key_path} holds a {type(key).__name__}; a CA key is RSA, P-256, P-384 or P-521.")
-    return CaSigner(key, certificate, _certificates(home / layout.ROOT_CERTIFICATE)[0])
+    return CaSigner(key, certificate, root)
 
 
 def load_identity(home: Path) -> Identity:
@@ -97,6 +96,21 @@ def channel_server_credential(home: Path) -> ChannelCredential | None:
 def trust_bundle(home: Path) -> tuple[bytes, ...]:
     """Our trust anchors, DER: the root. Raises `StateError`."""
     return tuple(_der(certificate) for certificate in _certificates(home / layout.ROOT_CERTIFICATE))
+
+
+def chain(home: Path) -> tuple[bytes, ...]:
+    """The issuing CA's certificate, DER; empty if the root issues. Raises `StateError`."""
+    intermediate = _intermediate(home)
+    return (_der(intermediate),) if intermediate else ()
+
+
+def _intermediate(home: Path) -> x509.Certificate | None:
+    return _certificates(home / layout.ISSUING_CERTIFICATE)[0] if _has_intermediate(home) else None
+
+
+def _has_intermediate(home: Path) -> bool:
+    """Either file says that an intermediate issues: the root must not take over because one was lost."""
+    return (home / layout.ISSUING_CERTIFICATE).exists() or (home / layout.ISSUING_KEY).exists()
 
 
 def _certificates(path: Path) -> tuple[x509.Certificate, ...]:

@@ -18,20 +18,20 @@ RECORD = IssuedFacts(US, PARTNER, LEAF, START, END, None)
 SECOND = timedelta(seconds=1)
 
 
-def refusal(record=RECORD, leaf=LEAF, now=NOW):
+def refusal(record=RECORD, leaf=LEAF, now=NOW, *, agreed=True):
     with pytest.raises(PathError) as caught:
-        admit(US, record, leaf, now)
+        admit(US, record, leaf, now, agreed=agreed)
     (problem,) = caught.value.problems
     return problem
 
 
 def test_the_recorded_certificate_admits_the_organisation_that_it_was_issued_to():
-    assert admit(US, RECORD, LEAF, NOW) == PARTNER
+    assert admit(US, RECORD, LEAF, NOW, agreed=True) == PARTNER
 
 
 @pytest.mark.parametrize("now", [START, END])
 def test_the_first_and_the_last_moment_of_validity_are_included(now):
-    assert admit(US, RECORD, LEAF, now) == PARTNER
+    assert admit(US, RECORD, LEAF, now, agreed=True) == PARTNER
 
 
 def test_a_serial_number_without_a_record_is_refused():
@@ -60,6 +60,17 @@ def test_a_revoked_certificate_is_refused_whatever_our_clock_says_and_the_moment
 
 def test_revocation_is_told_even_when_the_certificate_has_expired_too():
     assert "revoked" in refusal(replace(RECORD, revoked_at=NOW), now=END + SECOND).got
+
+
+def test_a_partner_without_an_agreement_any_more_is_refused_by_name_and_told_whom_to_ask():
+    found = refusal(agreed=False)
+    assert found.code is ProblemCode.NOT_AUTHORIZED
+    assert found.got == "a certificate of client-b, with whom the issuer has no agreement any more"
+    assert "Ask the issuer's operator" in found.fix
+
+
+def test_a_missing_agreement_tells_nothing_about_certificates_that_are_not_on_record():
+    assert refusal(leaf=b"forged", agreed=False) == refusal(record=None)
 
 
 @pytest.mark.parametrize("now", [START - SECOND, END + SECOND])
