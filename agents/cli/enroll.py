@@ -10,14 +10,13 @@ import typer
 
 from agents.cli.exits import ExitCode
 from agents.cli.options import DEFAULT_HOME, AsJson, Home
-from agents.cli.output import Output, fields
+from agents.cli.output import Output, fields, problem_text
 
 if TYPE_CHECKING:
     from agents.bootstrap.agent import Agent
     from agents.bootstrap.enrollment import Ask
     from agents.ports import TransactionRecord
     from protocol.csr import KeyKind, SubjectName
-    from protocol.errors import Problem
     from protocol.invitation import Invitation
 
 FileOption = Optional[Path]  # noqa: UP045 - typer reads the annotation
@@ -127,7 +126,7 @@ def _show(agent: Agent, record: TransactionRecord, out: Output) -> ExitCode:
         "credential": None,
     }
     if record.state not in GOOD:
-        out.show(result, "\n".join([f"{record.state} by {record.key.partner}:", *map(_problem, record.problems)]))
+        out.show(result, "\n".join([f"{record.state} by {record.key.partner}:", *map(problem_text, record.problems)]))
         return ExitCode.NEGATIVE
     directory = agent.home / "credentials" / record.key.partner
     result["credential"] = str(directory / ("current" if record.state == "verified" else str(record.serial)))
@@ -148,9 +147,3 @@ _SAID = {
     None: "nothing yet; `agent status` will show it",
     "lapsed": "lapsed: the confirmation came too late, and it no longer accepts this certificate; enroll again",
 }
-
-
-def _problem(item: Problem) -> str:
-    return (
-        f"  {item.field} [{item.code}]\n    got      {item.got}\n    allowed  {item.allowed}\n    to do    {item.fix}"
-    )

@@ -6,7 +6,6 @@ on standard error too, so that standard output carries results only.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import asdict, dataclass
@@ -17,10 +16,12 @@ from typer import Abort, Exit
 from typer.exceptions import TyperException
 
 from agents import errors
-from agents.cli.output import clean
+from agents.cli.output import clean, problem_text, to_json
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
+
+    from protocol.errors import Problem
 
 
 class ExitCode(IntEnum):
@@ -45,13 +46,13 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """An error, explained. `problems` are those of a partner's message, as in `protocol.errors.Problem`."""
+    """An error, explained. `problems` are those of what a partner sent or of what was given."""
 
     code: ExitCode
     kind: str
     side: str
     message: str
-    problems: tuple[dict[str, str], ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 HERE, PARTNER, BETWEEN = "on this side", "on the partner's side", "between the two sides"
@@ -112,14 +113,10 @@ def explain(error: Exception) -> Failure:
 def render(failure: Failure, *, as_json: bool) -> str:
     """The failure as text for a person or as one line of JSON."""
     if as_json:
-        return json.dumps({"error": asdict(failure)}, sort_keys=True)
+        return to_json({"error": asdict(failure)}, indent=None)
     if failure.kind == "NoArgsIsHelpError":
         return failure.message
-    lines = [f"Error {failure.side}: {failure.message}"]
-    for item in failure.problems:
-        lines += [f"  {item['field']} [{item['code']}]", f"    got      {item['got']}"]
-        lines += [f"    allowed  {item['allowed']}", f"    to do    {item['fix']}"]
-    return clean("\n".join(lines))
+    return clean("\n".join([f"Error {failure.side}: {failure.message}", *map(problem_text, failure.problems)]))
 
 
 def _words(error: Exception) -> str:
@@ -145,12 +142,11 @@ def _of_a_partner(error: Exception, kind: str) -> Failure | None:
 
     if not isinstance(error, ProtocolError):
         return None
-    problems = tuple(problem.model_dump(mode="json") for problem in error.problems)
     if isinstance(error, NameSyntaxError):  # those in a message become a MessageError; this one was typed here
-        return Failure(ExitCode.USAGE, kind, COMMAND_LINE, "a name is not written as it must be.", problems)
+        return Failure(ExitCode.USAGE, kind, COMMAND_LINE, "a name is not written as it must be.", error.problems)
     if isinstance(error, InvitationError | RequestError):  # partners' are answered by the daemon; these came in files
-        return Failure(ExitCode.NEGATIVE, kind, GIVEN, "it cannot be accepted as it is.", problems)
-    return Failure(ExitCode.NEGATIVE, kind, PARTNER, "what was received cannot be accepted.", problems)
+        return Failure(ExitCode.NEGATIVE, kind, GIVEN, "it cannot be accepted as it is.", error.problems)
+    return Failure(ExitCode.NEGATIVE, kind, PARTNER, "what was received cannot be accepted.", error.problems)
 
 
 def _report_bug(error: Exception) -> str:

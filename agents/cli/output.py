@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from protocol.errors import Problem
+
+WIDTH = 80
+"""Characters in a line of a table and of a remark, where their words allow it."""
 
 
 def clean(text: str) -> str:
@@ -19,9 +27,9 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def to_json(result: object) -> str:
+def to_json(result: object, indent: int | None = 2) -> str:
     """`result` as JSON: keys sorted, times in ISO 8601 with their zone, durations in seconds, bytes in hexadecimal."""
-    return json.dumps(result, default=_jsonable, indent=2, sort_keys=True)
+    return json.dumps(result, default=_jsonable, indent=indent, sort_keys=True)
 
 
 def _jsonable(value: Any) -> object:  # noqa: PLR0911 (one line for each kind)
@@ -42,11 +50,41 @@ def _jsonable(value: Any) -> object:  # noqa: PLR0911 (one line for each kind)
             return str(value)
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns as wide as their widest cell, two spaces apart."""
+def at(moment: datetime) -> str:
+    """A time for people, to the minute; `moment` is aware UTC."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], notes: Sequence[str] = ()) -> str:
+    """Columns as wide as their widest cell, two spaces apart; the last one is wrapped at `WIDTH`.
+
+    Under each row stands its note, if there are notes and it is not empty: in one line, cut where it is too long.
+    """
     lines = [list(headings), *([str(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    shown = []
+    for line, note in zip_longest(lines, ["", *notes], fillvalue=""):
+        shown.append(_row(list(line), widths))
+        shown += [textwrap.shorten(note, WIDTH, initial_indent="    ", placeholder=" ...")] if note else []
+    return "\n".join(shown)
+
+
+def _row(cells: list[str], widths: list[int]) -> str:
+    *first, last = cells
+    head = "".join(f"{cell.ljust(width)}  " for cell, width in zip(first, widths, strict=False))
+    return wrapped(last, head, " " * len(head)) if last else head.rstrip()
+
+
+def wrapped(text: str, first: str = "", following: str = "") -> str:
+    """`text` in lines of `WIDTH`, words whole; `first` stands before the first line, `following` before the others."""
+    return textwrap.fill(
+        text,
+        max(WIDTH, len(first) + 1),
+        initial_indent=first,
+        subsequent_indent=following,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> str:
@@ -54,6 +92,12 @@ def fields(pairs: Iterable[tuple[str, object]]) -> str:
     named = [(name, str(value)) for name, value in pairs]
     width = max((len(name) for name, _ in named), default=0)
     return "\n".join(f"{name.ljust(width)}  {value}".rstrip() for name, value in named)
+
+
+def problem_text(problem: Problem) -> str:
+    """A problem for people: where and which, what was got, what is allowed, what to do."""
+    parts = [("    got", problem.got), ("    allowed", problem.allowed), ("    to do", problem.fix)]
+    return f"  {problem.field} [{problem.code}]\n{fields(parts)}"
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from agents.cli.output import fields
+from agents.cli.output import at, fields, problem_text
 from agents.core.agreement import USAGES
 from agents.core.policy import Approved, Grant, Held, Refused, Verdict
 from agents.core.subject import label
 from protocol.csr import SubjectAttribute, SubjectName, key_facts
-from protocol.errors import Problem, printable
+from protocol.errors import printable
 
 _USAGE_NAMES = {oid: name for name, oid in USAGES.items()}
 
@@ -31,7 +31,7 @@ def text_of(verdict: Verdict) -> str:
     """The same for people."""
     match verdict:
         case Refused(problems):
-            return "\n".join(["Refused. Nothing would be issued.", *map(_problem_text, problems)])
+            return "\n".join(["Refused. Nothing would be issued.", *map(problem_text, problems)])
         case Held() as held:
             return f"Held: {held.reason}. Then this would be issued:\n{_certificate_text(held)}"
         case Approved() as approved:
@@ -68,12 +68,7 @@ def _certificate_text(verdict: Approved | Held) -> str:
     facts = [
         ("key", f"{key.kind}, {key.bits} bits, SHA-256 {key.fingerprint}"),
         ("usages", ", ".join(_USAGE_NAMES[oid] for oid in spec.extended_key_usages)),
-        ("valid", f"{spec.not_before:%Y-%m-%d %H:%M} to {spec.not_after:%Y-%m-%d %H:%M} UTC"),
+        ("valid", f"{at(spec.not_before)} to {at(spec.not_after)}"),
         *(("note", note) for note in verdict.notes),
     ]
     return f"{fields(granted)}\n{fields(facts)}"
-
-
-def _problem_text(problem: Problem) -> str:
-    parts = fields([("  got", problem.got), ("  allowed", problem.allowed), ("  to do", problem.fix)])
-    return f"{problem.field} [{problem.code}]\n{parts}"

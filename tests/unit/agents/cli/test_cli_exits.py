@@ -48,7 +48,7 @@ def test_every_fault_of_our_own_has_an_exit_code_other_than_a_bugs():
 def test_a_partners_fault_is_explained_with_every_problem():
     failure = explain(PathError(PROBLEM, PROBLEM))
     assert failure.side == exits.PARTNER
-    assert failure.problems == (PROBLEM.model_dump(mode="json"),) * 2
+    assert failure.problems == (PROBLEM, PROBLEM)
 
 
 @pytest.mark.parametrize("kind", [RequestError, InvitationError])
@@ -78,9 +78,7 @@ def test_a_bug_is_shown_where_no_file_can_be_written(monkeypatch):
     assert "KeyError: 'the cause'" in explain(KeyError("the cause")).message
 
 
-FAILURE = Failure(
-    ExitCode.NEGATIVE, "RequestError", exits.PARTNER, "it is refused.", (PROBLEM.model_dump(mode="json"),)
-)
+FAILURE = Failure(ExitCode.NEGATIVE, "RequestError", exits.PARTNER, "it is refused.", (PROBLEM,))
 
 
 def test_a_failure_reads_what_where_and_what_to_do():

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.cli.output import Output, clean, fields, table, to_json
+from agents.cli.output import WIDTH, Output, at, clean, fields, problem_text, table, to_json
 from protocol.errors import ProblemCode, problem
 
 
@@ -69,3 +69,32 @@ def test_a_table_without_rows_is_its_headings():
 def test_values_stand_under_each_other():
     assert fields([("issuer", "client-c"), ("id", 1)]) == "issuer  client-c\nid      1"
     assert fields([]) == ""
+
+
+def test_a_time_is_written_to_the_minute_with_its_zone():
+    assert at(datetime(2026, 11, 23, 22, 18, 59, tzinfo=UTC)) == "2026-11-23 22:18 UTC"
+
+
+def test_the_last_column_is_wrapped_at_its_words_and_stays_under_its_heading():
+    names = [f"dns:host-{number}.client-b.example" for number in range(4)]
+    lines = table(["ID", "NAMES"], [["a" * 12, ", ".join(names)]]).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert [line.index("dns:") for line in lines[1:]] == [14, 14]
+    assert " ".join(lines[1:]).split() == ["a" * 12, *f"{' '.join(names)}".replace(" ", ", ").split()]
+
+
+def test_a_word_that_is_longer_than_a_line_stays_whole():
+    assert table(["ID", "NAME"], [["x" * 90, "y" * 90]]).splitlines()[-1].split() == ["x" * 90, "y" * 90]
+
+
+def test_a_note_stands_under_its_row_in_one_line():
+    shown = table(["ID", "STATE"], [[1, "issued"], [2, "refused"], [3, "sent"]], ["", "because " * 20]).splitlines()
+    assert [line.split()[0] for line in shown] == ["ID", "1", "2", "because", "3"]
+    assert len(shown[3]) <= WIDTH
+    assert shown[3].endswith("because ...")
+
+
+def test_a_problem_says_where_what_was_got_what_is_allowed_and_what_to_do():
+    found = problem(ProblemCode.BAD_POP, "signature", "nothing", "a signature", "Sign it.")
+    lines = ["  signature [badPOP]", "    got      nothing", "    allowed  a signature", "    to do    Sign it."]
+    assert problem_text(found).splitlines() == lines
