@@ -211,7 +211,8 @@ def unit_for_pending(
 def unit_for_refused(
     case: Case, problems: tuple[Problem, ...], sealed_reply: bytes, us: OrganisationName, now: datetime
 ) -> Unit:
-    """What a refusal records. The invitation stays good: the requester may mend the request and ask again."""
+    """What a refusal records. The invitation stays as it was: good for another request, unless this one was held before
+    and used it up."""
     transaction = key_of(case.opened)
     audit = Audit(now, "refused", transaction.partner, transaction.id, "; ".join(item.field for item in problems))
     moves = _moves(case, Event.DECLINED, now, problems=problems)

@@ -257,6 +257,14 @@ def test_an_approval_is_acted_on_behind_those_that_cannot_be_decided(world, monk
     assert [type(one) for one in results(world, D)] == [Pending, Issued]
 
 
+def test_what_nobody_decides_expires_behind_a_thousand_younger_held_requests(world, held):
+    world.clock.move(days=6, hours=23)
+    fill(world, PAGE)
+    world.clock.move(hours=2)
+    world.issuer.tend()
+    assert world.issuer.ledger.list_transactions(partner=B)[0].state is State.EXPIRED
+
+
 def test_all_that_nobody_decides_expires_however_much_it_is(world):
     fill(world, PAGE + 1)
     world.clock.move(days=2)
@@ -428,12 +436,11 @@ def test_a_partner_without_a_queue_holds_up_nobody_else(world, monkeypatch):
 
 
 def test_replies_that_cannot_leave_hold_up_none_that_are_behind_them(world, monkeypatch):
-    world.b.begin(world.issuer.invite(B))
-    for _ in range(4):
-        world.b.begin(None)
     without_queue(world, B)
-    world.send(*[world.b.sealed(one.key) for one in world.b.transactions()])
-    world.issuer.work()
+    for invitation in (world.issuer.invite(B), None, None, None):
+        world.send(world.b.sealed(world.b.begin(invitation)))
+        world.issuer.work()
+    assert len(world.issuer.ledger.outbox(C, 10)) == 4
     world.send(world.d.sealed(world.d.begin(world.issuer.invite(D))))
     crash_before_publishing(world, monkeypatch)
     world.broker.queues["requests.client-c"].clear()
