@@ -15,6 +15,12 @@ from protocol.envelope import KnownSigners, Opened, open_envelope
 from protocol.errors import ProtocolError
 from protocol.names import OrganisationName
 
+LINES_A_MINUTE = 30
+"""Most log lines about single unusable messages in a minute; the rest are counted. Who sends garbage pays nothing for
+it, and the log has no other bound."""
+
+MINUTE = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -44,9 +50,12 @@ class Inbox:
         self._us, self._link = us, link
         self._partners, self._clock, self._log = partners, clock, log
         self._signers = KnownSigners()
+        self._lines = self._unsaid = 0
+        self._minute_ends = 0.0
 
     def open(self, deliveries: Sequence[Delivery]) -> tuple[list[Letter], list[Unusable]]:
         """Open each delivery on its own. Raises `LedgerUnavailableError`."""
+        self._turn_minute()
         letters, unusable = [], []
         for delivery in deliveries:
             match alone(partial(self.open_one, delivery.body), self._log, "opening an envelope"):
@@ -73,6 +82,19 @@ class Inbox:
 
     def unusable(self, delivery: Delivery, reason: str, error: ProtocolError | None = None) -> Unusable:
         """What is recorded of a delivery that was of no use for `reason`."""
-        self._log.warning("message unusable", why=reason, bytes=len(delivery.body))
+        if self._lines < LINES_A_MINUTE:
+            self._lines += 1
+            self._log.warning("message unusable", why=reason, bytes=len(delivery.body))
+        else:
+            self._unsaid += 1
         quarantine = Quarantine(self._link, self._clock.now(), reason, delivery.body)
         return Unusable(delivery, Unit((quarantine,)), reason, error)
+
+    def _turn_minute(self) -> None:
+        """Say how many were not said in the minute that is over, and begin another."""
+        now = self._clock.monotonic()
+        if now < self._minute_ends:
+            return
+        if self._unsaid:
+            self._log.warning("more messages unusable", count=self._unsaid, said=self._lines)
+        self._lines, self._unsaid, self._minute_ends = 0, 0, now + MINUTE

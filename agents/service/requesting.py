@@ -140,10 +140,17 @@ class Requesting:
         body, now = letter.opened.message.body, self._clock.now()
         kept = StoreMessage(record.key, body.type, letter.delivery.body, now, outgoing=False, link=self._issuer)
         if isinstance(body, EnrollmentAcknowledgement):
-            self._note_acknowledgement(body, record)
-            self._ledger.commit([Unit((kept,))])
+            if self._is_news(body, record):
+                self._note_acknowledgement(body, record)
+                self._ledger.commit([Unit((kept,))])
         elif isinstance(body, EnrollmentReply) and record.state in WAITING:
             self._record_reply(body, record, kept, letter.opened.root)
+
+    def _is_news(self, body: EnrollmentAcknowledgement, record: TransactionRecord) -> bool:
+        """Whether this is the first, or withdraws what was acknowledged: two are kept at most, however many come."""
+        stored = self._ledger.message(record.key, body.type)
+        known = reread(stored.body).body if stored else None
+        return not isinstance(known, EnrollmentAcknowledgement) or known.state != body.state == "lapsed"
 
     def _note_acknowledgement(self, body: EnrollmentAcknowledgement, record: TransactionRecord) -> None:
         facts = {"transaction": record.key.id, "partner": self._issuer, "state": body.state}

@@ -281,6 +281,30 @@ def test_an_acknowledgement_is_kept(world, sent):
     assert world.b.state(sent) is State.SENT
 
 
+def acknowledge(world, key, state):
+    answer(world, key, EnrollmentAcknowledgement(certificate_digest=Fingerprint.of(b"certificate"), state=state))
+    world.b.work(1)
+
+
+def test_an_acknowledgement_that_comes_again_is_neither_stored_nor_said_again(world, sent, monkeypatch):
+    stored = []
+    commit = world.b.ledger.commit
+    monkeypatch.setattr(world.b.ledger, "commit", lambda units: stored.extend(units) or commit(units), raising=False)
+    for _ in range(50):
+        acknowledge(world, sent, "confirmed")
+    assert len(stored) == 1
+    assert [event for _, event, _ in world.b.log.lines].count("acknowledged") == 1
+    assert (world.depth(REPLIES), world.dead(REPLIES)) == (0, [])
+
+
+def test_a_withdrawal_is_the_last_word_on_a_certificate(world, sent):
+    for state in ("confirmed", "lapsed", "confirmed", "lapsed"):
+        acknowledge(world, sent, state)
+    assert reread(world.b.sealed(sent, "enrollment.acknowledgement")).body.state == "lapsed"
+    said = [event for _, event, _ in world.b.log.lines if event in ("acknowledged", "confirmed too late")]
+    assert said == ["acknowledged", "confirmed too late"]
+
+
 # --- certificates that are not accepted
 
 
