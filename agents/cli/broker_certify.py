@@ -30,12 +30,13 @@ def certify(  # noqa: PLR0913 - the options of a command
 
     DIR/broker has all that the broker is started from: its settings, which let nobody in without such a certificate,
     its plugins and its definitions. DIR/NAME has ca.pem, certificate.pem and key.pem for the operator of NAME.
-    DIR/authority is for you alone. What is there already and good for long enough stays as it is.
+    DIR/authority is for you alone: who has its key makes logins, and it is not encrypted. What is there already and good for long enough stays as it is.
     """
     from agents.bootstrap.broker import Partnership
-    from agents.bootstrap.certified import Readers, certify_broker, parse_group
+    from agents.bootstrap.certified import AUTHORITY, Readers, certify_broker, parse_group
 
     readers = Readers(parse_group(broker_group), parse_group(login_group))
     done = certify_broker(directory, Partnership.parse(issuer, requester), host, readers)
     rows = [(holder, f"{done.directory / holder}{' (new)' if holder in done.made else ''}") for holder in done.holders]
-    Output(as_json).show(done, fields(rows))
+    keep = "keep it off the broker's machine, its key.pem makes logins and is not encrypted"
+    Output(as_json).show(done, fields([*rows, (AUTHORITY, f"{done.directory / AUTHORITY}: {keep}")]))

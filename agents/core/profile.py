@@ -1,6 +1,6 @@
 """Certificate profiles (RFC 5280 section 4): the complete shape of every certificate that this agent makes.
 
-Specs for five profiles are made here; that of the sixth, the channel client, by the policy alone. `build` turns a spec
+Specs for all profiles but one are made here; that of the channel client by the policy alone. `build` turns a spec
 into a certificate that waits for its signature. Left out: keys that sign, and whether a certificate may be issued.
 """
 
@@ -40,9 +40,10 @@ END_ENTITY_LIFETIME = timedelta(days=365)
 
 
 class Profile(StrEnum):
-    """The six kinds of certificate."""
+    """The kinds of certificate."""
 
     ROOT = "root"
+    ISSUING_ROOT = "issuing-root"
     INTERMEDIATE = "intermediate"
     AGENT_IDENTITY = "agent-identity"
     CHANNEL_SERVER = "channel-server"
@@ -99,11 +100,14 @@ def validity(now: datetime, lifetime: timedelta) -> tuple[datetime, datetime]:
     return moment - BACKDATE, moment + lifetime
 
 
-def root(organisation: str, public_key: bytes, now: datetime) -> CertificateSpec:
-    """The spec of an organisation's self-signed root. `organisation` is the name that people read."""
-    return CertificateSpec(
-        Profile.ROOT, _authority(organisation, "Root CA"), (), public_key, (), *validity(now, ROOT_LIFETIME)
-    )
+def root(organisation: str, public_key: bytes, now: datetime, *, issues: bool) -> CertificateSpec:
+    """The spec of an organisation's self-signed root. `organisation` is the name that people read.
+
+    With `issues` it signs end entities itself, and no CA is below it (path length 0, RFC 5280 section 4.2.1.9).
+    """
+    profile = Profile.ISSUING_ROOT if issues else Profile.ROOT
+    subject = _authority(organisation, "Root CA")
+    return CertificateSpec(profile, subject, (), public_key, (), *validity(now, ROOT_LIFETIME))
 
 
 def intermediate(organisation: str, public_key: bytes, now: datetime) -> CertificateSpec:
@@ -255,9 +259,12 @@ def _usage(*, signs_messages: bool) -> x509.KeyUsage:
 
 _END_ENTITY = _constant(_usage(signs_messages=True), x509.BasicConstraints(ca=False, path_length=None))
 
+_ISSUING = _constant(_usage(signs_messages=False), x509.BasicConstraints(ca=True, path_length=0))
+
 _CONSTANT = {
     Profile.ROOT: _constant(_usage(signs_messages=False), x509.BasicConstraints(ca=True, path_length=None)),
-    Profile.INTERMEDIATE: _constant(_usage(signs_messages=False), x509.BasicConstraints(ca=True, path_length=0)),
+    Profile.ISSUING_ROOT: _ISSUING,
+    Profile.INTERMEDIATE: _ISSUING,
     Profile.AGENT_IDENTITY: _END_ENTITY,
     Profile.CHANNEL_SERVER: _END_ENTITY,
     Profile.CHANNEL_CLIENT: _END_ENTITY,

@@ -52,7 +52,7 @@ class BrokerAuthority:
 def open_authority(directory: Path, now: datetime, entropy: Entropy) -> BrokerAuthority:
     """The CA in `directory`, which is ours alone; made if there is none.
 
-    Raises `StateError` if it is damaged: to replace it would shut out everybody who holds a login.
+    Raises `StateError` if it is damaged, or not valid at `now`: to replace it shuts out everybody who holds a login.
     """
     share_directory(directory, None)
     if not (directory / CERTIFICATE).exists():
@@ -60,9 +60,20 @@ def open_authority(directory: Path, now: datetime, entropy: Entropy) -> BrokerAu
     (certificate,) = parse_certificates(read_private(directory / CERTIFICATE), str(directory / CERTIFICATE))[:1]
     key = parse_private_key(read_private(directory / KEY), None, str(directory / KEY))
     require_pair(certificate, key, str(directory))
+    _require_valid(certificate, directory, now)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise StateError(f"{directory / KEY} is not the key that was made here. Restore it from a backup.")
     return BrokerAuthority(certificate, key)
+
+
+def _require_valid(certificate: x509.Certificate, directory: Path, now: datetime) -> None:
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not start <= now <= end:
+        raise StateError(
+            f"the broker's CA in {directory} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}, and it is "
+            f"{now:%Y-%m-%d}. Check this machine's clock; if it is right, remove {directory}, run "
+            "`agent broker certify` again, and hand out the broker's folder and all logins anew."
+        )
 
 
 def certify(
@@ -88,7 +99,7 @@ def certify(
 def _make_authority(directory: Path, now: datetime, entropy: Entropy) -> None:
     """The certificate comes last: a key without one was never used."""
     key = ec.generate_private_key(ec.SECP256R1())
-    spec = root(TITLE, public_key_der(key.public_key()), now)
+    spec = root(TITLE, public_key_der(key.public_key()), now, issues=True)
     builder = build(spec, Issuer.of_root(spec), entropy.serial_number())
     certificate = builder.sign(key, signature_hash(key.public_key()))
     share_file(directory / KEY, private_key_pem(key), None)

@@ -49,7 +49,7 @@ def _imported(plan: OrganisationPlan, now: datetime) -> Authority:
 
 def _new_root(plan: OrganisationPlan, now: datetime, entropy: Entropy) -> Authority:
     key = generate(plan.key_type)
-    spec = profile.root(plan.title, public_key_der(key.public_key()), now)
+    spec = profile.root(plan.title, public_key_der(key.public_key()), now, issues=not plan.intermediate)
     certificate = sign(profile.build(spec, profile.Issuer.of_root(spec), entropy.serial_number()), key)
     return Authority(certificate, key, None)
 

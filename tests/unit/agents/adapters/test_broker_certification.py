@@ -49,6 +49,21 @@ def test_an_authority_whose_making_was_interrupted_is_made_anew(tmp_path, author
     assert open_authority(tmp_path / "authority", NOW, ENTROPY).certificate != authority.certificate
 
 
+def test_the_authority_certifies_holders_and_no_other_authority(authority):
+    constraints = authority.certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    assert constraints == x509.BasicConstraints(ca=True, path_length=0)
+
+
+@pytest.mark.parametrize("offset", [timedelta(days=3651), -timedelta(days=1)])
+def test_an_authority_that_is_not_valid_now_says_how_it_is_replaced_and_what_follows(tmp_path, authority, offset):
+    with pytest.raises(StateError, match="valid from 2026-03-01 to 2036-02-27") as caught:
+        open_authority(tmp_path / "authority", NOW + offset, ENTROPY)
+    said = str(caught.value)
+    assert f"remove {tmp_path / 'authority'}, run `agent broker certify` again" in said
+    assert "all logins anew" in said
+    assert "agent init" not in said
+
+
 @pytest.mark.parametrize("damage", [b"", b"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"])
 def test_a_damaged_authority_is_not_replaced(tmp_path, authority, damage):
     (tmp_path / "authority" / "key.pem").write_bytes(damage)

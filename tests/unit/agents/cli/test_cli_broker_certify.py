@@ -42,6 +42,13 @@ def test_there_is_a_folder_for_everybody_and_doing_it_again_changes_nothing(cert
     assert contents(tmp_path) == made
 
 
+def test_who_makes_it_is_told_where_the_authority_must_not_lie(certify, tmp_path):
+    _, out, _ = certify(*WORDS)
+    assert f"{tmp_path / 'authority'}: keep it off the broker's machine" in out
+    assert "BEGIN ENCRYPTED" not in (tmp_path / "authority/key.pem").read_text()
+    assert "key.pem makes logins and is not encrypted" in out
+
+
 def test_one_organisation_more_leaves_the_others_as_they_are(certify, tmp_path):
     certify(*WORDS)
     before = contents(tmp_path)

@@ -30,8 +30,8 @@ def signed(spec, issuer, key):
     return build(spec, issuer, SERIAL).sign(key, hashes.SHA256())
 
 
-def make_root(now=NOW):
-    spec = profile.root("Client C", public_key_der(ROOT_KEY.public_key()), now)
+def make_root(now=NOW, *, issues=False):
+    spec = profile.root("Client C", public_key_der(ROOT_KEY.public_key()), now, issues=issues)
     return signed(spec, Issuer.of_root(spec), ROOT_KEY)
 
 
@@ -76,7 +76,7 @@ def test_the_profiles_between_organisations_form_paths_that_the_validator_accept
     assert verify_path(issued(client_spec()), [ISSUING], [ROOT], Purpose.CHANNEL_CLIENT, NOW)
 
 
-@pytest.mark.parametrize(("certificate", "path_length"), [(ROOT, None), (ISSUING, 0)])
+@pytest.mark.parametrize(("certificate", "path_length"), [(ROOT, None), (make_root(issues=True), 0), (ISSUING, 0)])
 def test_a_ca_signs_certificates_and_crls_and_nothing_else(certificate, path_length):
     assert value(certificate, x509.BasicConstraints) == x509.BasicConstraints(ca=True, path_length=path_length)
     assert value(certificate, x509.KeyUsage) == CA_USAGE

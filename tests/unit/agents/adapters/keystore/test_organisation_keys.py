@@ -93,6 +93,8 @@ def test_without_an_intermediate_the_root_issues(tmp_path):
     assert signer.chain() == ()
     assert signer.trust_bundle() == (signer.certificate(),)
     assert len(load_identity(home).chain) == 2
+    (root,) = loaded(signer.trust_bundle())
+    assert root.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0
 
 
 @pytest.mark.parametrize("key_type", KeyType)
