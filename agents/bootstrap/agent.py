@@ -50,13 +50,18 @@ class Agent:
         as_json = {"auto": None, "json": True, "text": False}.get(self._log_form)
         return make_log(as_json=as_json, debug=self._debug, organisation=self.name)
 
+    @property
+    def ledger_url(self) -> str:
+        """Where the ledger is: a URL, or the path of its file."""
+        url = self.config.ledger.url
+        return url if "://" in url else str(self.home / url)
+
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger; the caller closes it."""
         from agents.adapters.ledger import open_ledger
 
-        url = self.config.ledger.url
-        return open_ledger(url if "://" in url else str(self.home / url))
+        return open_ledger(self.ledger_url)
 
     @cached_property
     def identity(self) -> Identity:

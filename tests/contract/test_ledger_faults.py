@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from kit import ledger_process
 from kit.ledger_units import US, key, noted, opened, stored, unit
 from sqlalchemy import event
 
-from agents.adapters.ledger import open_ledger, postgresql, sqlite, upgrade_ledger
+from agents.adapters.ledger import Upgraded, open_ledger, postgresql, revision, sqlite, upgrade_ledger, upgrading
+from agents.adapters.ledger.schema import REVISION
 from agents.errors import ConfigurationError, LedgerUnavailableError, StateError
 
 ROOT = Path(__file__).parents[2]
@@ -72,13 +74,15 @@ def test_a_password_is_never_shown():
 
 
 def test_a_ledger_that_is_not_there_is_not_made_unasked(path):
-    assert "`agent init`" in refusal(open_ledger, str(path))
+    assert "`agent ledger upgrade`" in refusal(open_ledger, str(path))
     assert not path.exists()
 
 
 def test_an_empty_file_is_no_ledger_until_it_is_made_one(path):
     path.touch(mode=0o600)
-    assert "no tables" in refusal(open_ledger, str(path))
+    message = refusal(open_ledger, str(path))
+    assert "no tables" in message
+    assert "`agent ledger upgrade`" in message
     open_ledger(str(path), create=True).close()
 
 
@@ -117,13 +121,90 @@ def test_the_ledger_of_a_newer_program_is_left_alone(ledger_url, create):
 
 def test_the_ledger_of_an_older_program_is_not_upgraded_unasked(ledger_url):
     set_revision(ledger_url, "0000")
-    assert "Make a backup" in refusal(open_ledger, ledger_url)
+    message = refusal(open_ledger, ledger_url)
+    assert "make a backup" in message
+    assert "`agent ledger upgrade`" in message
+
+
+def test_a_new_ledger_is_told_from_a_current_one(ledger_url, path, postgres):
+    fresh = str(path.with_name("fresh")) if ledger_url.startswith("sqlite") else postgres.create_database("new")
+    made = upgrade_ledger(fresh)
+    assert made == Upgraded(made.place, None, REVISION)
+    assert upgrade_ledger(fresh) == Upgraded(made.place, REVISION, REVISION)
 
 
 def test_an_upgrade_of_a_current_ledger_changes_nothing(ledger_url, ledger):
     ledger.commit([unit(opened(1))])
     upgrade_ledger(ledger_url)
     assert [record.key for record in ledger.list_transactions()] == [key(1)]
+
+
+NEXT_MIGRATION = """
+from alembic import op
+from sqlalchemy import Column, Text
+
+revision, down_revision = "0002", "0001"
+
+def upgrade():
+    op.add_column("audit", Column("place", Text))
+    op.execute("{then}")
+"""
+
+
+@pytest.fixture
+def next_version(monkeypatch, tmp_path):
+    """Makes this program the next one, which has one migration more."""
+
+    def become(then):
+        shutil.copytree(Path(upgrading.__file__).with_name("migrations"), tmp_path / "migrations")
+        (tmp_path / "migrations/versions/0002_next.py").write_text(NEXT_MIGRATION.format(then=then))
+        config = upgrading.migrations()
+        config.set_main_option("script_location", str(tmp_path / "migrations"))
+        monkeypatch.setattr(upgrading, "migrations", lambda: config)
+        for module in (upgrading, revision):
+            monkeypatch.setattr(module, "REVISION", "0002")
+
+    return become
+
+
+def test_the_ledger_of_an_older_program_is_upgraded_and_keeps_its_rows(ledger_url, ledger, next_version):
+    ledger.commit([unit(opened(1))])
+    next_version("UPDATE audit SET place = 'here'")
+    assert "schema 0001; wanted 0002" in refusal(open_ledger, ledger_url)
+    done = upgrade_ledger(ledger_url)
+    assert (done.before, done.after) == ("0001", "0002")
+    upgraded = open_ledger(ledger_url)
+    assert [record.key for record in upgraded.list_transactions()] == [key(1)]
+    upgraded.close()
+
+
+def test_an_upgrade_that_fails_leaves_the_older_ledger_as_it_was(ledger_url, ledger, next_version):
+    ledger.commit([unit(opened(1))])
+    next_version("INSERT INTO nowhere VALUES (1)")
+    assert "nowhere" in refusal(upgrade_ledger, ledger_url)
+    assert ledger.commit([unit(opened(2)), unit(noted())]) == (True, True)
+    assert "schema 0001; wanted 0002" in refusal(open_ledger, ledger_url)
+
+
+def test_a_schema_that_no_version_made_is_left_alone(ledger_url):
+    set_revision(ledger_url, "0000")
+    assert "no version of this program made" in refusal(upgrade_ledger, ledger_url)
+
+
+def test_a_database_with_the_tables_of_another_program_is_left_alone(ledger_url, ledger):
+    with ledger._backend.writing() as cursor:
+        cursor.execute("DROP TABLE alembic_version")
+    message = refusal(upgrade_ledger, ledger_url)
+    assert "anchors, audit, certificates" in message
+    assert "Name an empty database" in message
+
+
+def test_threads_can_make_ledgers_at_once(tmp_path):
+    places = [str(tmp_path / f"{number}.sqlite") for number in range(8)]
+    with ThreadPoolExecutor(len(places)) as threads:
+        assert {made.before for made in threads.map(upgrade_ledger, places)} == {None}
+    for place in places:
+        open_ledger(place).close()
 
 
 def test_the_normal_path_does_not_load_the_migration_library(sqlite_url):

@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from agents.adapters.ledger.backend import Backend
 from agents.adapters.ledger.ledger import SqlLedger
-from agents.adapters.ledger.revision import require_current
+from agents.adapters.ledger.revision import Upgraded, require_current
 from agents.adapters.ledger.sqlite import sqlite_backend
 from agents.errors import ConfigurationError
 
@@ -34,17 +34,17 @@ def open_ledger(url: str, create: bool = False) -> SqlLedger:  # noqa: FBT001, F
     return SqlLedger(backend)
 
 
-def upgrade_ledger(url: str) -> None:
+def upgrade_ledger(url: str) -> Upgraded:
     """Bring the ledger at `url` to this program's tables, in one transaction; an empty or missing one is made.
 
-    A ledger that is current is left as it is. Raises as `open_ledger`.
+    A ledger that is current is left as it is. Raises as `open_ledger`. Returns what was found, and what is there now.
     """
     # Alembic costs a tenth of a second to import, and upgrades are rare.
     from agents.adapters.ledger.upgrading import upgrade  # noqa: PLC0415
 
     backend = _backend(url, create=True)
     try:
-        upgrade(backend)
+        return upgrade(backend)
     finally:
         backend.engine.dispose()
 

@@ -77,7 +77,7 @@ def _require_private(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        fix = "Check --home or AGENT_HOME; `agent init` makes a new agent with its ledger."
+        fix = "Check --home and [ledger] in agent.toml, or restore a backup; `agent ledger upgrade` makes an empty one."
         raise StateError(f"There is no ledger at {path}. {fix}") from None
     except OSError as error:
         raise LedgerUnavailableError(f"The ledger {path} cannot be reached: {error.strerror}.") from error
