@@ -30,7 +30,8 @@ def certify(  # noqa: PLR0913 - the options of a command
 
     DIR/broker has all that the broker is started from: its settings, which let nobody in without such a certificate,
     its plugins and its definitions. DIR/NAME has ca.pem, certificate.pem and key.pem for the operator of NAME.
-    DIR/authority is for you alone: who has its key makes logins, and it is not encrypted. What is there already and good for long enough stays as it is.
+    DIR/authority is for you alone: who has its key makes logins, and it is not encrypted. What is there
+    already and good for long enough stays as it is.
     """
     from agents.bootstrap.broker import Partnership
     from agents.bootstrap.certified import AUTHORITY, Readers, certify_broker, parse_group
