@@ -47,7 +47,9 @@ def run(
     *,
     issuer: Issuers,
     requester: Requesters,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Where to listen; default: any free port.")] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="PORT", min=1, max=65535, help="Where to listen; default: any free port.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a private broker on this machine until Ctrl-C, for trying things by hand."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agents.cli.options import DEFAULT_HOME, AsJson, Home
-from agents.cli.output import Output, fields
+from agents.cli.output import Output, at, fields
 
 if TYPE_CHECKING:
     from protocol.messages import PeerView
 
 
 def check(
-    partner: Annotated[str, typer.Argument(help="The partner.")],
+    partner: Annotated[str, typer.Argument(metavar="PARTNER", help="Short name of the partner.")],
     *,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
@@ -35,7 +35,7 @@ def check(
         "we_saw": checked.we_saw,
         "partner_saw": checked.partner_saw,
     }
-    how = "opened now" if checked.opened_now else f"opened by {checked.partner} at {checked.at:%Y-%m-%d %H:%M:%S} UTC"
+    how = "opened now" if checked.opened_now else f"opened by {checked.partner} at {at(checked.at)}"
     parts = [f"channel with {checked.partner}: {how}"]
     parts += ["we saw", fields(_view(checked.we_saw))] if checked.we_saw else []
     parts += [f"{checked.partner} saw", fields(_view(checked.partner_saw))] if checked.partner_saw else []

@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agents.cli.exits import ExitCode
 from agents.cli.options import AsJson
-from agents.cli.output import Output, fields
+from agents.cli.output import Output, at, fields
 from agents.cli.steps import Step, Steps, steps
 from agents.errors import ConfigurationError
 
@@ -28,7 +28,7 @@ WAIT_SECONDS = 30.0
 NAME = "api.client-b.example"
 
 Directory = Annotated[
-    Optional[Path],  # noqa: UP045 - typer reads the annotation
+    Path | None,
     typer.Option(metavar="DIR", help="Work in this new directory and leave everything running there."),
 ]
 
@@ -94,7 +94,7 @@ def _tell(directory: Path, shown: Steps, processes: list[Process]) -> dict[str, 
         with shown.step(f"The agent of {agent.name} runs as a process of its own") as step:
             processes.append(parts.start_daemon(agent))
             step.saw("pid", processes[-1].pid)
-            step.saw("channel", (agent.health() or {}).get("channel") or "dials only")
+            step.saw("channel", (agent.health() or {}).get("channel") or "does not listen")
     key = _enroll(issuer, requester, directory, shown)
     says = _follow(requester, key, shown)
     with shown.step("What each end saw of the other on the channel") as step:
@@ -112,9 +112,8 @@ def _enroll(issuer: Agent, requester: Agent, directory: Path, shown: Steps) -> T
         path = directory / "invitation"
         agreed = agree(issuer, requester.name, (f"**.{requester.name}.example",), "1h", manual=False, out=path)
         step.saw("agreement", agreed.policy_file)
-        step.saw(
-            "invitation", f"{agreed.invitation.id}, single use, good until {agreed.invitation.expires_at:%H:%M} UTC"
-        )
+        good_until = at(agreed.invitation.expires_at)
+        step.saw("invitation", f"{agreed.invitation.id}, single use, good until {good_until}")
     with shown.step(f"{requester.name} makes a key and seals a certification request for {NAME}") as step:
         ask = Ask(issuer=None, names=(SubjectName(NameKind.DNS, NAME),))
         key = start(requester, ask, read_invitation(path, None))
@@ -169,10 +168,7 @@ def _text(result: dict[str, Any]) -> str:
                     ("  names", ", ".join(certificate["names"])),
                     ("  subject", certificate["subject"] or "(empty: names say it all)"),
                     ("  serial", certificate["serial"]),
-                    (
-                        "  lifetime",
-                        f"{certificate['lifetime_days']} days, until {certificate['not_after']:%Y-%m-%d %H:%M} UTC",
-                    ),
+                    ("  lifetime", f"{certificate['lifetime_days']} days, until {at(certificate['not_after'])}"),
                     ("  requester's chain", "  <-  ".join(result["client_chain"])),
                     ("  issuer's chain", "  <-  ".join(result["server_chain"])),
                     ("  channel", f"{view.get('tls_version')}, {view.get('cipher')}"),

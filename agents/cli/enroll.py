@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,25 +19,31 @@ if TYPE_CHECKING:
     from protocol.csr import KeyKind, SubjectName
     from protocol.invitation import Invitation
 
-FileOption = Optional[Path]  # noqa: UP045 - typer reads the annotation
-
 
 def enroll(  # noqa: PLR0913 - the options of a command
     *,
     invitation: Annotated[
-        FileOption, typer.Option(metavar="FILE", help="The issuer's invitation; '-' reads it.")
+        Path | None, typer.Option(metavar="FILE", help="The issuer's invitation; '-' is standard input.")
     ] = None,
-    issuer: Annotated[str, typer.Option(help="The issuer, where several are known and there is no invitation.")] = "",
+    issuer: Annotated[
+        str, typer.Option(metavar="NAME", help="The issuer, where several are known and there is no invitation.")
+    ] = "",
     dns: Annotated[list[str], typer.Option(metavar="NAME", help="DNS name to ask for; may be repeated.")] = [],  # noqa: B006
-    uri: Annotated[list[str], typer.Option(help="URI to ask for; may be repeated.")] = [],  # noqa: B006
-    email: Annotated[list[str], typer.Option(help="E-mail address to ask for; may be repeated.")] = [],  # noqa: B006
-    ip: Annotated[list[str], typer.Option(help="IP address to ask for; may be repeated.")] = [],  # noqa: B006
-    common_name: Annotated[str, typer.Option(help="Common name, where the agreement wants one.")] = "",
-    key_type: Annotated[str, typer.Option(help="Key to make: P-256, P-384, P-521, Ed25519 or RSA.")] = "P-256",
+    uri: Annotated[list[str], typer.Option(metavar="URI", help="URI to ask for; may be repeated.")] = [],  # noqa: B006
+    email: Annotated[
+        list[str], typer.Option(metavar="ADDRESS", help="E-mail address to ask for; may be repeated.")
+    ] = [],  # noqa: B006
+    ip: Annotated[list[str], typer.Option(metavar="ADDRESS", help="IP address to ask for; may be repeated.")] = [],  # noqa: B006
+    common_name: Annotated[str, typer.Option(metavar="NAME", help="Common name, where the agreement wants one.")] = "",
+    key_type: Annotated[
+        str, typer.Option(metavar="KIND", help="Key to make: P-256, P-384, P-521, Ed25519 or RSA.")
+    ] = "P-256",
     csr: Annotated[
-        FileOption, typer.Option(metavar="FILE", help="Enroll this PKCS#10 request; its key stays put.")
+        Path | None, typer.Option(metavar="FILE", help="Enroll this PKCS#10 request; its key stays put.")
     ] = None,
-    key: Annotated[FileOption, typer.Option(metavar="FILE", help="With --csr: its key, to verify the channel.")] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --csr: its key, to verify the channel.")
+    ] = None,
     lifetime: Annotated[str, typer.Option(metavar="DURATION", help="Wanted lifetime, for example 30d.")] = "",
     wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to follow the enrollment.")] = 60.0,
     dry_run: Annotated[

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
@@ -31,7 +31,11 @@ class Command(NamedTuple):
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         function = getattr(import_module(self.module), self.function)
         app.command(self.name.split()[-1], context_settings=SETTINGS)(function)
-        return cast("TyperCommand", typer.main.get_command(app))
+        command = cast("TyperCommand", typer.main.get_command(app))
+        for parameter in command.params:
+            if isinstance(parameter, TyperArgument):  # its name says what it is, as an option's does
+                parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign]  # noqa: ARG005
+        return command
 
 
 Table = dict[str, tuple[Command, ...]]

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from agents.cli.options import DEFAULT_HOME, AsJson, Home
 from agents.cli.output import Output, fields
 
-FileOption = Optional[Path]  # noqa: UP045 - typer reads the annotation
-
 
 def init(  # noqa: PLR0913 - the options of a command
     *,
-    name: Annotated[str, typer.Option(help="Short name, as partners will know it: a-z, 0-9 and '-'.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Short name, as partners will know it: a-z, 0-9 and '-'.")],
     organization: Annotated[
-        str, typer.Option(help="The organisation's name for people; default: the short name.")
+        str, typer.Option(metavar="TITLE", help="The organisation's name for people; default: the short name.")
     ] = "",
     endpoint: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where partners reach our channel; needed to invite anybody.")
@@ -26,25 +24,29 @@ def init(  # noqa: PLR0913 - the options of a command
         str, typer.Option(metavar="ADDRESS:PORT", help="Where to listen; default: the endpoint's port on 127.0.0.1.")
     ] = "",
     broker: Annotated[str, typer.Option(metavar="URL", help="The message broker: amqp[s]://HOST:PORT.")] = "",
-    broker_user: Annotated[str, typer.Option(help="Our user at the broker; default: the short name.")] = "",
+    broker_user: Annotated[
+        str, typer.Option(metavar="USER", help="Our user at the broker; default: the short name.")
+    ] = "",
     broker_password_file: Annotated[
-        FileOption, typer.Option(metavar="FILE", help="File with that user's password.")
+        Path | None, typer.Option(metavar="FILE", help="File with that user's password.")
     ] = None,
-    broker_ca_file: Annotated[FileOption, typer.Option(metavar="FILE", help="CA of an amqps broker, PEM.")] = None,
+    broker_ca_file: Annotated[Path | None, typer.Option(metavar="FILE", help="CA of an amqps broker, PEM.")] = None,
     broker_certificate_file: Annotated[
-        FileOption, typer.Option(metavar="FILE", help="Certificate to log in with instead of a password, PEM.")
+        Path | None, typer.Option(metavar="FILE", help="Certificate to log in with instead of a password, PEM.")
     ] = None,
-    broker_key_file: Annotated[FileOption, typer.Option(metavar="FILE", help="Key of that certificate, PEM.")] = None,
-    key_type: Annotated[str, typer.Option(help="CA keys: p-256, p-384, p-521, rsa-3072 or rsa-4096.")] = "p-256",
+    broker_key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Key of that certificate, PEM.")] = None,
+    key_type: Annotated[
+        str, typer.Option(metavar="KIND", help="CA keys: P-256, P-384, P-521, RSA-3072 or RSA-4096.")
+    ] = "P-256",
     passphrase_file: Annotated[
-        FileOption, typer.Option(metavar="FILE", help="Passphrase of the CA keys; default: one is made, in ca/.")
+        Path | None, typer.Option(metavar="FILE", help="Passphrase of the CA keys; default: one is made, in ca/.")
     ] = None,
     intermediate: Annotated[bool, typer.Option(help="Issue with an intermediate CA under the root.")] = True,
     import_ca: Annotated[
-        FileOption, typer.Option(metavar="DIR", help="Use the CA in this folder instead of a new root.")
+        Path | None, typer.Option(metavar="DIR", help="Use the CA in this folder instead of a new root.")
     ] = None,
     import_passphrase_file: Annotated[
-        FileOption, typer.Option(metavar="FILE", help="Passphrase of the keys in that folder, if it is another one.")
+        Path | None, typer.Option(metavar="FILE", help="Passphrase of the keys in that folder, if it is another one.")
     ] = None,
     if_missing: Annotated[
         bool, typer.Option("--if-missing", help="Do nothing if the home has this agent already.")

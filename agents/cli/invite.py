@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from agents.cli.options import DEFAULT_HOME, AsJson, Home
-from agents.cli.output import Output
-
-FileOption = Optional[Path]  # noqa: UP045 - typer reads the annotation
+from agents.cli.output import Output, at
 
 
 def invite(  # noqa: PLR0913 - the options of a command
-    partner: Annotated[str, typer.Argument(help="Short name of the partner, as in its `agent init --name`.")],
+    partner: Annotated[
+        str, typer.Argument(metavar="PARTNER", help="Short name of the partner, as in its `agent init --name`.")
+    ],
     *,
     dns: Annotated[
         list[str],
@@ -23,7 +23,7 @@ def invite(  # noqa: PLR0913 - the options of a command
     expires: Annotated[str, typer.Option(metavar="DURATION", help="How long the invitation is good.")] = "7d",
     manual: Annotated[bool, typer.Option("--manual", help="Have a person approve each request.")] = False,
     out: Annotated[
-        FileOption, typer.Option(metavar="FILE", help="Write the invitation to a new file that only you can read.")
+        Path | None, typer.Option(metavar="FILE", help="Write the invitation to a new file that only you can read.")
     ] = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
@@ -45,7 +45,5 @@ def invite(  # noqa: PLR0913 - the options of a command
         "file": str(out) if out else None,
         "invitation": None if out else agreed.text,
     }
-    written = (
-        f"The invitation for {invitation.requester} is in {out}, good until {invitation.expires_at:%Y-%m-%d %H:%M} UTC."
-    )
+    written = f"The invitation for {invitation.requester} is in {out}, good until {at(invitation.expires_at)}."
     Output(as_json).show(result, written if out else agreed.text)

@@ -55,6 +55,11 @@ def at(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
+def short(id: str) -> str:
+    """The end of a transaction id, which is random (RFC 9562 section 5.7) and tells it from all others."""
+    return id[-12:]
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], notes: Sequence[str] = ()) -> str:
     """Columns as wide as their widest cell, two spaces apart; the last one is wrapped at `WIDTH`.
 

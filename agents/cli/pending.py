@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agents.cli.options import DEFAULT_HOME, AsJson, Home
-from agents.cli.output import Output, fields, table
+from agents.cli.output import Output, at, fields, short, table
 
 if TYPE_CHECKING:
     from agents.ports import TransactionRecord
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="Transaction id, or its end if that is unique.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Transaction id, or at least its last 8 characters.")]
 
 
 def pending(*, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
@@ -22,8 +22,8 @@ def pending(*, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     from agents.bootstrap.approval import held
 
     records = held(Agent(home))
-    rows = [(one.key.id, one.key.partner, f"{one.created_at:%Y-%m-%d %H:%M}", ", ".join(one.names)) for one in records]
-    text = table(("id", "partner", "since (UTC)", "names"), rows) if rows else "Nothing waits for approval."
+    rows = [(short(one.key.id), one.key.partner, at(one.created_at), ", ".join(one.names)) for one in records]
+    text = table(("id ends in", "partner", "since", "names"), rows) if rows else "Nothing waits for approval."
     Output(as_json).show([_facts(one) for one in records], text)
 
 
@@ -35,7 +35,7 @@ def approve(id: Id, *, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> No
 def deny(
     id: Id,
     *,
-    reason: Annotated[str, typer.Option(help="Why; the requester reads it.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; the requester reads it.")],
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agents.cli.options import DEFAULT_HOME, AsJson, Home
+from agents.cli.options import DEFAULT_HOME, Home
 
 if TYPE_CHECKING:
     from agents.bootstrap.agent import Agent
@@ -23,16 +23,13 @@ LOG_FORMS = ("auto", "json", "text")
 
 def run(
     *,
-    log: Annotated[str, typer.Option(help="Form of the log: auto, json or text.")] = "auto",
+    log: Annotated[str, typer.Option(metavar="FORM", help="Form of the log: auto, json or text.")] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Log more.")] = False,
     issue_for: Annotated[int, typer.Option(metavar="PID", hidden=True)] = 0,
     home: Home = DEFAULT_HOME,
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Log in JSON, whatever --log says; any error too.")] = False,
 ) -> None:
-    """Run the agent: answer partners' requests, follow our own, serve the channel. Ends on SIGTERM or Ctrl-C.
-
-    With --json the log is JSON too, whatever --log says.
-    """
+    """Run the agent: answer partners' requests, follow our own, serve the channel. Ends on SIGTERM or Ctrl-C."""
     from agents.bootstrap.agent import Agent
     from agents.errors import ConfigurationError
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,25 +23,27 @@ if TYPE_CHECKING:
 
 SHOWN_VIOLATIONS = 10
 
-Requesters = Annotated[int, typer.Option(help="How many partners are onboarded.")]
-Issuers = Annotated[int, typer.Option(help="How many issuers they enroll with.")]
-Rate = Annotated[float, typer.Option(help="Requests a second, on average.")]
+Requesters = Annotated[int, typer.Option(metavar="NUMBER", help="How many partners are onboarded.")]
+Issuers = Annotated[int, typer.Option(metavar="NUMBER", help="How many issuers they enroll with.")]
+Rate = Annotated[float, typer.Option(metavar="NUMBER", help="Requests a second, on average.")]
 Enrollments = Annotated[
-    Optional[int],  # noqa: UP045 - typer reads the annotation
-    typer.Option(help="How many requests in all, good and bad. Default: three for every two partners."),
+    int | None,
+    typer.Option(
+        metavar="NUMBER", help="How many requests in all, good and bad. Default: three for every two partners."
+    ),
 ]
 Duration = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(metavar="TIME", help="How long requests keep coming, for example 5m, instead of --enrollments."),
+    str | None,
+    typer.Option(metavar="DURATION", help="How long requests keep coming, for example 5m, instead of --enrollments."),
 ]
-Day = Annotated[str, typer.Option(metavar="none|mild|harsh", help="How bad the day is.")]
-Seed = Annotated[int, typer.Option(help="The same seed makes the same plan.")]
+Day = Annotated[str, typer.Option(metavar="DAY", help="How bad the day is: none, mild or harsh.")]
+Seed = Annotated[int, typer.Option(metavar="NUMBER", help="The same seed makes the same plan.")]
 Report = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(metavar="FILE.html", help="Write a report: one page that needs no network."),
+    Path | None,
+    typer.Option(metavar="FILE", help="Write a report: one HTML page that needs no network."),
 ]
 Keep = Annotated[
-    Optional[Path],  # noqa: UP045
+    Path | None,
     typer.Option(metavar="DIR", help="Work in this new directory and leave ledgers and logs there."),
 ]
 

@@ -16,7 +16,9 @@ def status(
     health: Annotated[
         bool, typer.Option("--health", help="Exit 1 unless the daemon runs, is connected and has no trouble.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many transactions to show, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, help="How many transactions to show, newest first.")
+    ] = 20,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> ExitCode:

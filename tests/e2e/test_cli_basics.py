@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -56,6 +57,7 @@ def test_every_command_in_the_table_exists_and_explains_itself(command):
     assert answer.returncode == 0
     assert f"Usage: agent {command.name}" in answer.stdout
     assert "--json" in answer.stdout
+    assert re.findall(r"<.*>|\{[a-z].*\}", answer.stdout) == [], "values are named in capitals, whatever their type"
 
 
 def test_an_unknown_command_is_a_usage_error_on_standard_error():
