@@ -264,6 +264,28 @@ def test_a_root_whose_name_constraints_forbid_our_host_is_refused(folder, tmp_pa
     assert "constraint" in text
 
 
+@pytest.mark.parametrize(
+    ("usages", "purpose"),
+    [
+        ("1.3.6.1.5.5.7.3.37", "opening the channel"),
+        ("1.3.6.1.5.5.7.3.37,serverAuth", "opening the channel"),
+        ("1.3.6.1.5.5.7.3.37,clientAuth", "serving the channel"),
+        ("clientAuth,serverAuth", "sealing envelopes"),
+    ],
+)
+def test_a_root_that_is_limited_to_other_purposes_is_refused_with_the_purpose_that_it_lacks(
+    folder, tmp_path, usages, purpose
+):
+    text = refusal(folder.root(extra=("-addext", f"extendedKeyUsage={usages}")), tmp_path)
+    assert f"partners would refuse what this CA issues for {purpose} (extended key usage of a CA: got" in text
+    assert "Use a CA without that restriction" in text
+
+
+def test_a_root_that_is_limited_to_all_three_purposes_is_taken(folder, tmp_path):
+    usages = "extendedKeyUsage=1.3.6.1.5.5.7.3.37,clientAuth,serverAuth"
+    assert_partners_accept(take_over(folder.root(extra=("-addext", usages)), tmp_path / "home"))
+
+
 def test_an_intermediate_signed_over_sha_1_is_refused(folder, tmp_path):
     text = refusal(folder.root().intermediate(digest="sha1"), tmp_path)
     assert "partners would refuse" in text

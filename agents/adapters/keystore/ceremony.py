@@ -6,6 +6,7 @@ Here, with the CA's key in memory, the agent's own certificates are signed, and 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from agents.adapters.keystore import layout
 from agents.adapters.keystore.authority import Authority, Keyed, generate, sign
 from agents.adapters.keystore.imported import read_authority
 from agents.core import profile
+from agents.core.agreement import CLIENT_AUTH
 from agents.core.organisation import OrganisationPlan
 from agents.core.pem import certificates_pem, private_key_pem, public_key_der
+from agents.core.profile import CertificateSpec, Profile
 from agents.errors import ConfigurationError
 from agents.ports import Entropy
 from protocol.errors import PathError
@@ -76,10 +79,18 @@ def _own_files(authority: Authority, plan: OrganisationPlan, now: datetime, entr
     spec = profile.agent_identity(plan.name, public_key_der(key.public_key()), now)
     leaf = authority.issuing().sign(spec, entropy.serial_number())
     path = _tested_path(authority, leaf, Purpose.ENVELOPE, now)
+    _test_for_partners(authority, spec, now, entropy)
     contents = {layout.IDENTITY_KEY: private_key_pem(key), layout.IDENTITY_CHAIN: certificates_pem(path)}
     if plan.endpoint_host:
         contents |= _channel_files(authority, plan.endpoint_host, now, entropy)
     return contents
+
+
+def _test_for_partners(authority: Authority, identity: CertificateSpec, now: datetime, entropy: Entropy) -> None:
+    """Try what this CA is for, with a certificate that nobody gets. Its name is the one that just passed as the agent's
+    own: which names a limited CA may certify to partners is seen when they ask."""
+    spec = replace(identity, profile=Profile.CHANNEL_CLIENT, extended_key_usages=(CLIENT_AUTH,))
+    _tested_path(authority, authority.issuing().sign(spec, entropy.serial_number()), Purpose.CHANNEL_CLIENT, now)
 
 
 def _channel_files(authority: Authority, host: DnsName, now: datetime, entropy: Entropy) -> dict[Path, bytes]:
@@ -99,5 +110,6 @@ def _tested_path(
         return verify_path(leaf, above, [authority.root], purpose, now, host)
     except PathError as error:
         raise ConfigurationError(
-            f"partners would refuse what this CA issues ({error}). Use a CA without that restriction, or a new one."
+            f"partners would refuse what this CA issues for {purpose} ({error}). "
+            "Use a CA without that restriction, or a new one."
         ) from error
