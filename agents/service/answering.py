@@ -198,7 +198,10 @@ class Answering:
         self, case: Case, csr: CertificationRequest, admission: tuple[Effect, ...], approved: Approved
     ) -> Staged[Answer]:
         serial, now = self._entropy.serial_number(), self._clock.now()
-        certificate = self._signer.issue(approved, serial)
+        try:
+            certificate = self._signer.issue(approved, serial)
+        except ProtocolError as error:  # approved, but not this CA's to certify
+            return self._refuse(case, error.problems)
         result = Issued(
             certificate=certificate,
             chain=self._signer.chain(),

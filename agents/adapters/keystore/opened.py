@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agents.adapters import files
 from agents.adapters.keystore import layout
 from agents.adapters.keystore.authority import CaKey
+from agents.adapters.keystore.constrained import has_name_constraints, require_permitted
 from agents.core.pem import parse_certificates, parse_private_key, require_pair
 from agents.core.policy import Approved
-from agents.core.profile import Issuer, build, signature_hash
+from agents.core.profile import BACKDATE, Issuer, build, signature_hash
 from agents.errors import StateError
 from agents.ports import ChannelCredential
 from protocol.envelope import Identity
@@ -34,12 +35,17 @@ class CaSigner:
         self._issuer = Issuer.of_certificate(certificate)
         self._certificate = _der(certificate)
         self._root = _der(root)
+        self._path = (certificate, root)
+        self._constrained = has_name_constraints(certificate, root)
 
     def issue(self, approved: Approved, serial: SerialNumber) -> bytes:
-        """The signed certificate, DER, as approved; it ends no later than the CA. Raises `StateError` once that has."""
+        """The signed certificate, DER, as approved; it ends no later than the CA. Raises `StateError` once that has,
+        `PathError` for names that the constraints of the CA forbid: every requester would have to refuse them."""
         if not isinstance(approved, Approved):
             raise TypeError(f"the CA key signs Approved only, got {type(approved).__name__}")
         certificate = build(approved.spec, self._issuer, serial).sign(self._key, self._hash)
+        if self._constrained:  # only then: to verify takes longer than to sign
+            require_permitted(certificate, *self._path, approved.spec.not_before + BACKDATE)
         return _der(certificate)
 
     def certificate(self) -> bytes:

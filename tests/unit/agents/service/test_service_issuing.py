@@ -1,11 +1,13 @@
 """The issuing pipeline over a real ledger: whatever arrives, in whatever order, and whatever breaks on the way."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from kit.certificates import new_key
+from cryptography import x509
+from kit.certificates import forge_ca, new_key
 from kit.envelopes import B, C, D, message
-from kit.services import organisation_now
+from kit.services import organisation_now, validity
 
 from agents.core.agreement import Approval, KeyReuse
 from agents.core.requester import confirmation_message
@@ -53,6 +55,23 @@ def test_a_request_is_answered_with_the_certificate_and_recorded(world, sealed):
     assert world.issuer.states() == [State.ISSUED]
     assert world.issuer.admits(result.certificate) == B
     assert world.issuer.ledger.outbox(C, 10) == ()
+
+
+def test_what_the_constraints_of_our_own_ca_forbid_is_refused_in_words_and_nothing_leaves_us(world, sealed):
+    issuer, only = world.issuer, x509.NameConstraints([x509.DNSName("client-d.example")], None)
+    root, times = issuer.organisation.root, validity(world.clock)
+    limited = forge_ca("limited", root, path_length=0, extra=[(only, True)], **times)
+    issuer.organisation = replace(issuer.organisation, issuing=limited)
+    issuer.build()
+    world.send(sealed)
+    issuer.work()
+    (result,) = results(world)
+    assert isinstance(result, Refused)
+    (problem,) = result.problems
+    assert problem.code is ProblemCode.NOT_AUTHORIZED
+    assert "dns:api.client-b.example" in problem.got
+    assert problem.allowed == "what the issuer's CA may certify: only DNSName client-d.example"
+    assert (issuer.states(), issuer.certificates(), issuer.log.faults()) == ([State.REFUSED], 0, [])
 
 
 def test_a_request_twice_in_one_batch_gets_one_certificate_and_the_same_answer_twice(world, sealed):
