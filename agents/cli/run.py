@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import threading
 from typing import TYPE_CHECKING, Annotated
@@ -35,6 +36,7 @@ def run(
 
     if log not in LOG_FORMS:
         raise ConfigurationError(f"--log '{log}': wanted one of {', '.join(LOG_FORMS)}.")
+    leave_no_core()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -51,6 +53,11 @@ def run(
     finally:
         agent.ledger.close()
         agent.lock.release()
+
+
+def leave_no_core() -> None:
+    """Let no crash of this process, or of one that it starts, write memory to disk: the CA key lies open in it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def look_for_cycles_less_often() -> None:

@@ -78,6 +78,12 @@ def test_a_refused_login_does_not_show_the_password(breakable_broker, scene):
     assert "canary-password-77ab" not in result.out + result.err
 
 
+def test_a_crash_of_the_daemon_leaves_no_memory_on_the_disk(running):
+    for one in (running.issuer, running.requester):
+        (line,) = [line for line in Path(f"/proc/{one.pid}/limits").read_text().splitlines() if "core file" in line]
+        assert line.split() == ["Max", "core", "file", "size", "0", "0", "bytes"]
+
+
 def test_what_the_program_writes_is_for_its_owner_only(running):
     for one in (running.issuer, running.requester):
         open_to_others = [path for path in one.home.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o077]
