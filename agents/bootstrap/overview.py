@@ -6,8 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agents.bootstrap.agent import Agent
+from agents.core.effects import TransactionKey
 from agents.ports import CertificateRecord, PartnerRecord, TransactionRecord
+from protocol.envelope import reread
 from protocol.errors import printable
+from protocol.messages import EnrollmentReply, Issued
 from protocol.transaction import Role, State
 
 SHOWN_CERTIFICATES = 20
@@ -39,7 +42,7 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
         "quarantined": ledger.quarantine_count(),
         "partners": [_partner(agent, partner) for partner in partners],
         "transactions": [_transaction(record) for record in ledger.list_transactions(limit=limit)],
-        "certificates": [_certificate(record, now) for record in ledger.certificates()[:SHOWN_CERTIFICATES]],
+        "certificates": [_certificate(agent, record, now) for record in ledger.certificates()[:SHOWN_CERTIFICATES]],
     }
 
 
@@ -49,7 +52,7 @@ def _is_fresh(said: dict[str, Any], now: datetime) -> bool:
 
 
 def _is_well(link: dict[str, Any]) -> bool:
-    return bool(link["connected"]) and not link.get("trouble")
+    return bool(link["connected"]) and not link.get("blocked") and not link.get("trouble")
 
 
 def _waiting_for_approval(records: tuple[TransactionRecord, ...]) -> int:
@@ -81,13 +84,23 @@ def _transaction(record: TransactionRecord) -> dict[str, Any]:
     }
 
 
-def _certificate(record: CertificateRecord, now: datetime) -> dict[str, Any]:
+def _certificate(agent: Agent, record: CertificateRecord, now: datetime) -> dict[str, Any]:
     state = "withdrawn" if record.revoked_at else "expired" if record.not_after < now else "in force"
     return {
         "serial": record.serial,
         "issuer": record.issuer,
         "holder": record.subject,
-        "days_left": max(0, (record.not_after - now).days),
+        "days_left": max(0, round((record.not_after - now) / timedelta(days=1))),
         "not_after": record.not_after,
+        "renew_after": _renew_after(agent, record),
         "state": state,
     }
+
+
+def _renew_after(agent: Agent, record: CertificateRecord) -> datetime | None:
+    """When the issuer wants us to enroll again, as it said with the certificate; None for what we issued."""
+    key = TransactionKey(Role.REQUESTER, record.issuer, record.transaction)
+    stored = agent.ledger.message(key, "enrollment.reply") if record.subject == agent.name else None
+    body = reread(stored.body).body if stored else None
+    issued = body.result if isinstance(body, EnrollmentReply) else None
+    return issued.renew_after if isinstance(issued, Issued) else None

@@ -1,0 +1,135 @@
+"""An overview of an agent, as `agents.bootstrap.overview` makes it, for people: lines of 80 characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from agents.cli.output import at, fields, short, table, wrapped
+
+Seen = dict[str, Any]
+"""An overview, or one thing in it."""
+
+QUARANTINE_HINT = (
+    "Quarantined are messages that were of no use: of strangers, damaged, signed under another root, or out of time. "
+    'They changed nothing. The log of `agent run` says why ("message unusable"); the ledger keeps the latest in its '
+    "table quarantine. If a partner waits for an answer in vain, tell it the reason."
+)
+
+PROBLEMS_HINT = "Every problem in full, and what to do about it: agent status --json"
+
+
+def text_of(seen: Seen, now: datetime) -> str:
+    """The whole overview; `now` tells how long certificates have left."""
+    transactions, certificates = seen["transactions"], seen["certificates"]
+    parts = [
+        _head(seen),
+        _section("links", ("issuer", "as", "state"), map(_link, seen["links"])),
+        _section(
+            "partners", ("name", "we issue to it", "last channel", "root SHA-256"), map(_partner, seen["partners"])
+        ),
+        _section(
+            "transactions",
+            ("id ends in", "as", "partner", "state", "names"),
+            map(_transaction, transactions),
+            [_first_problem(one) for one in transactions],
+        ),
+        PROBLEMS_HINT if any(one["problems"] for one in transactions) else "",
+        _section(
+            "certificates",
+            ("serial", "issuer", "holder", "state"),
+            [_certificate(one, now) for one in certificates],
+            _renewals(certificates),
+        ),
+    ]
+    return "\n".join(filter(None, parts))
+
+
+def _head(seen: Seen) -> str:
+    head = fields(
+        [
+            ("agent", f"{seen['organisation']} in {seen['home']}"),
+            ("root SHA-256", seen["root"]),
+            ("daemon", _daemon(seen)),
+            ("channel", _channel(seen)),
+            ("waiting", f"{seen['waiting_to_leave']} messages to leave, {seen['waiting_for_approval']} for approval"),
+            ("quarantined", seen["quarantined"]),
+        ]
+    )
+    return f"{head}\n{wrapped(QUARANTINE_HINT)}" if seen["quarantined"] else head
+
+
+def _daemon(seen: Seen) -> str:
+    if not seen["running"]:
+        return "not running (start it with `agent run`)"
+    if seen["silent"]:
+        since = f"since {_at(seen['said_at'])}" if seen["said_at"] else "so far"
+        return f"running, but silent {since}: it hangs or its disk is full, see its log; what follows may be old"
+    return "running"
+
+
+def _channel(seen: Seen) -> str:
+    if seen["channel"]:
+        return f"listens on {seen['channel']}"
+    return "does not listen: agent.toml has no [channel], which only issuers need" if seen["running"] else "does not listen: no daemon runs"
+
+
+def _section(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]], notes: Sequence[str] = ()) -> str:
+    filled = list(rows)
+    return f"\n{title}\n{table(headings, filled, notes)}" if filled else ""
+
+
+def _link(link: Seen) -> tuple[Any, ...]:
+    return link["issuer"], link["role"], _state(link)
+
+
+def _state(link: Seen) -> str:
+    if link.get("trouble"):
+        return f"in trouble: {link['trouble']}"
+    if link.get("blocked"):
+        return f"blocked by the broker: {link['blocked']}"
+    if link.get("connected") and link.get("concern"):
+        return f"connected; last concern: {link['concern']}"
+    return "connected" if link.get("connected") else f"not connected: {link.get('last_error') or 'connecting'}"
+
+
+def _partner(one: Seen) -> tuple[Any, ...]:
+    roots = ", ".join(f"{root[:16]}..." for root in one["roots"]) or "none yet"
+    last = _at(one["last_channel"]) if one["last_channel"] else "never"
+    return one["name"], "yes" if one["agreed"] else "no", last, roots
+
+
+def _transaction(one: Seen) -> tuple[Any, ...]:
+    return short(one["id"]), one["role"], one["partner"], one["state"], ", ".join(one["names"])
+
+
+def _first_problem(one: Seen) -> str:
+    """Why it ended as it did."""
+    return next((f"{found['field']}: {found['got']}; allowed: {found['allowed']}" for found in one["problems"]), "")
+
+
+def _certificate(one: Seen, now: datetime) -> tuple[Any, ...]:
+    state = f"{_span(one['not_after'] - now)} left" if one["state"] == "in force" else one["state"]
+    return one["serial"], one["issuer"], one["holder"], state
+
+
+def _renewals(certificates: Sequence[Seen]) -> list[str]:
+    """When to enroll again: of the latest credential that we hold from each issuer."""
+    latest = {one["issuer"]: one["serial"] for one in reversed(certificates) if one["renew_after"]}
+    return [
+        f"enroll again after {at(one['renew_after'])}" if latest.get(one["issuer"]) == one["serial"] else ""
+        for one in certificates
+    ]
+
+
+def _span(span: timedelta) -> str:
+    """A time that is left, rounded to what people think in."""
+    for unit, length in (("days", timedelta(days=1)), ("hours", timedelta(hours=1))):
+        if span >= 1.5 * length:
+            return f"{round(span / length)} {unit}"
+    return f"{round(span / timedelta(minutes=1))} min"
+
+
+def _at(iso: str) -> str:
+    return at(datetime.fromisoformat(iso))

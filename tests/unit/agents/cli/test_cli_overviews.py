@@ -1,0 +1,191 @@
+"""What `agent status` shows to people, of overviews as `agents.bootstrap.overview` makes them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agents.cli.output import WIDTH
+from agents.cli.overviews import PROBLEMS_HINT, text_of
+
+NOW = datetime(2026, 11, 23, 22, 18, tzinfo=UTC)
+SERIAL = "f" * 40
+PROBLEM = {
+    "code": "notAuthorized",
+    "field": "subjectAltName",
+    "got": "dns:www.other.example",
+    "allowed": "dns names: **.client-b.example",
+    "fix": "Leave the name out.",
+}
+QUIET = {
+    "organisation": "client-b",
+    "home": "client-b",
+    "root": "ab" * 32,
+    "running": True,
+    "silent": False,
+    "said_at": NOW.isoformat(),
+    "channel": None,
+    "links": [],
+    "waiting_to_leave": 0,
+    "waiting_for_approval": 0,
+    "quarantined": 0,
+    "partners": [],
+    "transactions": [],
+    "certificates": [],
+}
+
+
+def shown(**parts):
+    return text_of(QUIET | parts, NOW)
+
+
+def transaction(**parts):
+    names = [f"dns:{host}.client-b.example" for host in ("api", "www", "mail", "files")]
+    id = "01934f6e-7d0a-7cc3-98c4-dc0c0c07398f"
+    return {
+        "id": id,
+        "role": "requester",
+        "partner": "client-c",
+        "state": "sent",
+        "names": names,
+        "problems": [],
+    } | parts
+
+
+def certificate(left, **parts):
+    facts = {"serial": SERIAL, "issuer": "client-c", "holder": "client-b", "state": "in force", "renew_after": None}
+    return facts | {"not_after": NOW + left} | parts
+
+
+def partner(**parts):
+    return {"name": "client-c", "agreed": False, "last_channel": None, "roots": ["cd" * 32]} | parts
+
+
+def line_with(text, word):
+    return next(line for line in text.splitlines() if word in line)
+
+
+def test_an_agent_with_nothing_to_show_has_no_tables():
+    assert shown().splitlines() == [
+        "agent         client-b in client-b",
+        f"root SHA-256  {'ab' * 32}",
+        "daemon        running",
+        "channel       does not listen: agent.toml has no [channel], which only issuers need",
+        "waiting       0 messages to leave, 0 for approval",
+        "quarantined   0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"channel": "127.0.0.1:8443"}, "listens on 127.0.0.1:8443"),
+        ({"running": False}, "does not listen: no daemon runs"),
+    ],
+)
+def test_the_channel_is_said_to_listen_or_why_not(parts, said):
+    assert line_with(shown(**parts), "channel ").endswith(said)
+
+
+def test_a_daemon_that_hangs_is_said_to_be_silent_since_when():
+    assert "silent since 2026-11-23 22:18 UTC" in line_with(shown(silent=True), "daemon")
+    assert "silent so far" in line_with(shown(silent=True, said_at=None), "daemon")
+
+
+def test_whoever_was_refused_reads_the_first_problem_under_the_transaction_and_where_the_rest_is():
+    refused = transaction(state="refused", problems=[PROBLEM, PROBLEM])
+    lines = shown(transactions=[refused, transaction()]).splitlines()
+    (reason,) = (number for number, line in enumerate(lines) if "dns:www.other.example" in line)
+    assert lines[reason].startswith("    subjectAltName: dns:www.other.example; allowed: dns names: ")
+    assert " refused " in "".join(lines[reason - 4 : reason])
+    assert " sent " in lines[reason + 1]
+    assert lines[-1] == PROBLEMS_HINT
+
+
+def test_nothing_is_said_of_problems_where_there_are_none():
+    assert PROBLEMS_HINT not in shown(transactions=[transaction()])
+
+
+def test_what_quarantine_means_is_said_as_soon_as_something_is_in_it():
+    assert "Quarantined are" not in shown()
+    assert "Quarantined are messages that were of no use" in shown(quarantined=3)
+
+
+@pytest.mark.parametrize(("agreed", "said"), [(True, "yes"), (False, "no")])
+def test_a_partner_is_shown_with_whether_we_issue_to_it_and_when_the_channel_was_last_open(agreed, said):
+    text = shown(partners=[partner(agreed=agreed, last_channel=NOW.isoformat(timespec="seconds"))])
+    assert "we issue to it" in text
+    assert line_with(text, "cdcd").split()[:5] == ["client-c", said, "2026-11-23", "22:18", "UTC"]
+
+
+def test_what_never_was_is_said_so():
+    assert line_with(shown(partners=[partner(roots=[])]), "client-c").split() == [
+        "client-c",
+        "no",
+        "never",
+        "none",
+        "yet",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (timedelta(days=30, seconds=-1), "30 days left"),
+        (timedelta(days=1, hours=13), "2 days left"),
+        (timedelta(hours=35), "35 hours left"),
+        (timedelta(minutes=91), "2 hours left"),
+        (timedelta(minutes=89, seconds=50), "90 min left"),
+    ],
+)
+def test_the_time_that_a_certificate_has_left_is_rounded(left, said):
+    assert line_with(shown(certificates=[certificate(left)]), SERIAL).endswith(said)
+
+
+@pytest.mark.parametrize("state", ["withdrawn", "expired"])
+def test_a_certificate_that_does_not_count_any_more_has_no_time_left(state):
+    assert line_with(shown(certificates=[certificate(timedelta(days=9), state=state)]), SERIAL).endswith(state)
+
+
+def test_the_latest_credential_from_each_issuer_says_when_to_enroll_again():
+    held = {"renew_after": NOW + timedelta(days=20)}
+    text = shown(
+        certificates=[
+            certificate(timedelta(days=30), serial="a", **held),
+            certificate(timedelta(days=30), serial="b", **held),
+            certificate(timedelta(days=30), serial="c", issuer="client-d", **held),
+            certificate(timedelta(days=30), serial="d", issuer="client-e"),
+        ]
+    )
+    under = [line.split()[0] for line in text.split("certificates\n")[1].splitlines()]
+    assert under == ["serial", "a", "enroll", "b", "c", "enroll", "d"]
+    assert text.count("enroll again after 2026-12-13 22:18 UTC") == 2
+
+
+LINK = {"issuer": "client-c", "role": "requester", "connected": True}
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({}, "connected"),
+        ({"concern": "c"}, "connected; last concern: c"),
+        ({"blocked": "b", "concern": "c"}, "blocked by the broker: b"),
+        ({"trouble": "t", "blocked": "b"}, "in trouble: t"),
+        ({"connected": False, "last_error": "e"}, "not connected: e"),
+        ({"connected": False}, "not connected: connecting"),
+    ],
+)
+def test_a_link_says_the_worst_of_its_state(parts, said):
+    assert line_with(shown(links=[LINK | parts]), "client-c").split("requester  ")[1] == said
+
+
+def test_no_line_is_longer_than_a_terminal_is_wide():
+    text = shown(
+        quarantined=1,
+        channel="127.0.0.1:8443",
+        links=[LINK | {"trouble": "words and words " * 20}],
+        partners=[partner(roots=["cd" * 32, "ef" * 32])],
+        transactions=[transaction(state="refused", problems=[PROBLEM])],
+        certificates=[certificate(timedelta(days=30), renew_after=NOW)],
+    )
+    assert [line for line in text.splitlines() if len(line) > WIDTH] == []
