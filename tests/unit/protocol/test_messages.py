@@ -220,6 +220,44 @@ def test_what_the_protocol_does_not_name_is_refused(path, value, body):
     assert all(found.field.startswith(str(path[0])) for found in problems_of(content))
 
 
+def octets(count):
+    return base64.urlsafe_b64encode(bytes(count)).decode()
+
+
+X, FAULT = octets(1), PROBLEM.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "accepted", "refused"),
+    [
+        (("body", "csr"), BODIES[0], [octets(1), octets(65_536)], [octets(0), octets(65_537)]),
+        (("body", "lifetime_seconds"), BODIES[0], [1, 2**31], [0, 2**31 + 1]),
+        (("body", "invitation", "proof"), BODIES[1], [octets(32)], [octets(31), octets(33)]),
+        (("body", "result", "certificate"), BODIES[2], [octets(1), octets(16_384)], [octets(0), octets(16_385)]),
+        (("body", "result", "chain"), BODIES[2], [[], [X] * 4, [octets(16_384)]], [[X] * 5, [""], [octets(16_385)]]),
+        (("body", "result", "trust_bundle"), BODIES[2], [[X], [X] * 4], [[], [X] * 5]),
+        (("body", "result", "endpoint", "port"), BODIES[2], [1, 65_535], [0, 65_536]),
+        (("body", "result", "reason"), BODIES[3], ["x" * 1024], ["x" * 1025]),
+        (("body", "result", "problems"), BODIES[4], [[FAULT], [FAULT] * 32], [[], [FAULT] * 33]),
+        (("body", "result", "seen", "names"), BODIES[5], [[], ["x"] * 100], [["x"] * 101, ["x" * 1025]]),
+        *(
+            (("body", "result", "seen", field), BODIES[5], ["x" * 1024], ["x" * 1025])
+            for field in ("subject", "tls_version", "cipher")
+        ),
+        *(
+            (("body", "result", "problem", field), BODIES[7], ["x" * 512], ["x" * 513])
+            for field in ("field", "got", "allowed", "fix")
+        ),
+    ],
+)
+def test_every_size_has_limits_that_are_within(path, body, accepted, refused):
+    for value in accepted:
+        assert parse_message(json.dumps(changed(*path, value=value, body=body)).encode())
+    for value in refused:
+        (found,) = problems_of(changed(*path, value=value, body=body))
+        assert found.field.startswith("body")
+
+
 def test_only_so_many_problems_are_told():
     assert len(problems_of({str(number): number for number in range(1000)})) == PROBLEMS_MAX
 

@@ -99,6 +99,15 @@ def test_an_object_identifier_that_is_empty_cut_padded_or_too_long_is_refused(co
         der.object_identifier(content, FIELD)
 
 
+def test_a_type_is_called_by_its_name_in_asn_1():
+    tags = (1, 2, 3, 4, 6, 0x0C, 0x13, 0x16, 0x30, 0x31, 0xA0)
+    assert ", ".join(map(der.tag_name, tags)) == (
+        "BOOLEAN, INTEGER, BIT STRING, OCTET STRING, OBJECT IDENTIFIER, UTF8String, PrintableString, IA5String, "
+        "SEQUENCE, SET, [0]"
+    )
+    assert der.tag_name(5) == "tag 0x05"
+
+
 def test_an_object_identifier_may_be_as_long_as_the_limit():
     assert der.object_identifier(b"\x55" * der.OID_OCTETS_MAX, FIELD).startswith("2.5.85.85.")
 

@@ -86,9 +86,11 @@ def test_an_attribute_of_unknown_type_is_left_out_and_reported():
         ([rdn(COMMON_NAME, tlv(0x0C, b"\xc0\xaf"))], "common name"),
         ([rdn(COMMON_NAME, tlv(0x0C, b"\xed\xa0\x80"))], "common name"),
         ([rdn(COMMON_NAME, printable("a*b"))], "common name"),
+        ([rdn(COMMON_NAME, printable("a_b"))], "common name"),
         ([rdn(COMMON_NAME, tlv(0x13, b"caf\xe9"))], "common name"),
         ([rdn(EMAIL, tlv(0x16, b"a\x07@b"))], "e-mail address"),
         ([rdn(EMAIL, tlv(0x16, b"a\n"))], "e-mail address"),
+        ([rdn(EMAIL, tlv(0x16, b"a\x7f"))], "e-mail address"),
         ([set_of(sequence(integer(3), utf8("a")))], "type is INTEGER"),
         ([set_of(*[sequence(oid(t), printable("a")) for t in (COMMON_NAME, COUNTRY)])], "2 attributes in one relative"),
     ],
@@ -103,6 +105,50 @@ def test_text_or_types_that_two_readers_could_see_differently_are_refused(relati
 def test_text_that_its_type_does_not_hold_is_told_with_the_type():
     problem = problem_of(request(rdn(EMAIL, tlv(0x16, b"a\x07@b"))))
     assert (problem.got, problem.allowed) == ("e-mail address 'a\\x07@b'", "IA5String of printable characters")
+
+
+@pytest.mark.parametrize(
+    ("oid_", "name", "string", "longest", "repeatable"),
+    [
+        ("2.5.4.3", "common name", utf8, 64, False),
+        ("2.5.4.4", "surname", utf8, 64, False),
+        ("2.5.4.5", "serial number", printable, 64, False),
+        ("2.5.4.6", "country", printable, 2, False),
+        ("2.5.4.7", "locality", utf8, 128, False),
+        ("2.5.4.8", "state or province", utf8, 128, False),
+        ("2.5.4.9", "street", utf8, 128, True),
+        ("2.5.4.10", "organisation", utf8, 64, False),
+        ("2.5.4.11", "organisational unit", utf8, 64, True),
+        ("2.5.4.12", "title", utf8, 64, False),
+        ("2.5.4.17", "postal code", utf8, 40, False),
+        ("2.5.4.42", "given name", utf8, 64, False),
+        ("2.5.4.46", "distinguished name qualifier", printable, 64, False),
+        ("2.5.4.97", "organisation identifier", utf8, 64, False),
+        ("0.9.2342.19200300.100.1.1", "user id", utf8, 256, False),
+        (DOMAIN_COMPONENT, "domain component", ia5, 63, True),
+        (EMAIL, "e-mail address", ia5, 255, False),
+        ("1.2.3.4", "attribute of unknown type", utf8, 256, False),
+    ],
+)
+def test_each_type_has_its_name_its_longest_text_and_its_number(oid_, name, string, longest, repeatable):
+    text, one = "a" * longest, rdn(oid_, string("a" * longest))
+    parsed = parse_csr(request(one))
+    assert parsed.subject == (() if oid_ == "1.2.3.4" else (SubjectAttribute(oid_, text),))
+    assert f"{name} of {longest + 1} octets" in problem_of(request(rdn(oid_, string(text + "a")))).got
+    if repeatable:
+        assert len(parse_csr(request(one, one)).subject) == 2
+    else:
+        assert "more than once" in problem_of(request(one, one)).got
+
+
+@pytest.mark.parametrize("oid_", ["2.5.4.5", "2.5.4.6", "2.5.4.46"])
+def test_some_types_are_printable_strings_only(oid_):
+    assert "as UTF8String" in problem_of(request(rdn(oid_, utf8("NL")))).got
+
+
+@pytest.mark.parametrize("string", [utf8, printable, ia5])
+def test_text_of_an_unknown_type_is_read_in_any_of_the_three_string_types(string):
+    assert parse_csr(request(rdn("1.2.3.4", string("a")))).left_out
 
 
 @pytest.mark.parametrize(
