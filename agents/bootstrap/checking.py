@@ -30,6 +30,6 @@ def judge_offered(data: bytes, policy: Policy, partner: OrganisationName, lifeti
         issuer_not_after=NO_ISSUER_ENDS,
         lifetime=lifetime,
         key_holders=frozenset(),
-        approval=None,
+        approved=False,
     )
     return evaluate(request, policy, context)

@@ -90,5 +90,5 @@ class Context:
     """What was asked for, if anything was."""
     key_holders: frozenset[OrganisationName]
     """Who already holds certificates of ours for this public key."""
-    approval: bool | None
-    """The operator's word on a held request; None while there is none."""
+    approved: bool
+    """A person at the issuer has approved this very request."""

@@ -64,7 +64,7 @@ def evaluate(request: CertificationRequest, policy: Policy, context: Context) ->
     problems = tuple(problem for rule in RULES for problem in rule(candidate))
     if problems:
         return Refused(problems)
-    if policy.approval is Approval.MANUAL and context.approval is None:
+    if policy.approval is Approval.MANUAL and not context.approved:
         reason = "the policy allows this request; a person at the issuer must approve it"
         return Held(candidate.spec, reason, notes(candidate), grants(candidate))
     return Approved(candidate.spec, notes(candidate), grants(candidate), _WARRANT)

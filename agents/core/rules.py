@@ -154,13 +154,6 @@ def validity_is_left(candidate: Candidate) -> Iterator[Problem]:
         yield problem(ProblemCode.BAD_TIME, "validity", f"an end at {end:%FT%TZ}", f"an end after {now:%FT%TZ}", fix)
 
 
-def operator_has_not_denied(candidate: Candidate) -> Iterator[Problem]:
-    """A person's no stands, whatever the policy says."""
-    if candidate.context.approval is False:
-        fix = "Ask the issuer's operator what is missing."
-        yield problem(ProblemCode.NOT_AUTHORIZED, "approval", "denied by a person", "approved requests", fix)
-
-
 def _listed(what: str, allowed: Iterable[str]) -> str:
     return ", ".join(sorted(allowed)) or f"no {what} at all"
 
@@ -176,6 +169,5 @@ RULES: tuple[Callable[[Candidate], Iterator[Problem]], ...] = (
     hash_is_allowed,
     usages_are_allowed,
     validity_is_left,
-    operator_has_not_denied,
 )
 """In the order in which a requester reads the problems. All are always asked."""

@@ -97,17 +97,15 @@ class Answering:
         invitations: Mapping[InvitationId, InvitationRecord],
         holders: KeyHolders,
         *,
-        approval: bool | None = None,
         before: State = State.RECEIVED,
-        denied: Problem | None = None,
     ) -> Answer | None:
-        """Decide one request. None where there is nobody to answer: a sender that no agreement names.
+        """Decide one request: a new one, or a held one (`before`), which the operator has approved.
+
+        None where there is nobody to answer: a sender that no agreement names.
 
         Raises `ConfigurationError` if the agreement cannot be read and the request is a held one, which can wait.
         """
-        return at_once(
-            self.answer_in_stages(parsed, invitations, holders, approval=approval, before=before, denied=denied)
-        )
+        return at_once(self.answer_in_stages(parsed, invitations, holders, before=before))
 
     def answer_in_stages(
         self,
@@ -115,9 +113,7 @@ class Answering:
         invitations: Mapping[InvitationId, InvitationRecord],
         holders: KeyHolders,
         *,
-        approval: bool | None = None,
         before: State = State.RECEIVED,
-        denied: Problem | None = None,
     ) -> Staged[Answer | None]:
         """As `answer`, with pauses after the judgement, the CA's signature and the sealing.
 
@@ -144,9 +140,11 @@ class Answering:
             return self.turn_away(parsed.opened, _not_now())
         if isinstance(parsed.csr, ProtocolError):
             return self._refuse(case, parsed.csr.problems)
-        if denied is not None:
-            return self._refuse(case, (denied,))
-        return (yield from self._verdict(case, parsed.csr, requester, admission, holders, approval=approval))
+        return (yield from self._verdict(case, parsed.csr, requester, admission, holders))
+
+    def refuse(self, held: Parsed, why: Problem) -> Answer:
+        """Refuse a held request without asking the policy."""
+        return self._refuse(Case(held.opened, held.sealed, _names(held.csr), State.PENDING), (why,))
 
     def _invitation(self, opened: Opened, records: Mapping[InvitationId, InvitationRecord]) -> IssuedInvitation | None:
         body = opened.message.body
@@ -164,10 +162,8 @@ class Answering:
         requester: Requester,
         admission: tuple[Effect, ...],
         holders: KeyHolders,
-        *,
-        approval: bool | None,
     ) -> Staged[Answer]:
-        verdict = judge(csr, requester, self._context(case.opened, csr, holders, approval=approval))
+        verdict = judge(csr, requester, self._context(case, csr, holders))
         key = csr.key.fingerprint
         holders[key] = holders.get(key, frozenset()) | {requester.name}
         yield
@@ -180,18 +176,16 @@ class Answering:
             case Refused(problems):
                 return self._refuse(case, problems)
 
-    def _context(
-        self, opened: Opened, csr: CertificationRequest, holders: KeyHolders, *, approval: bool | None
-    ) -> Context:
-        body = opened.message.body
+    def _context(self, case: Case, csr: CertificationRequest, holders: KeyHolders) -> Context:
+        body = case.opened.message.body
         seconds = body.lifetime_seconds if isinstance(body, EnrollmentRequest) else None
         return Context(
-            requester=opened.message.sender,
+            requester=case.opened.message.sender,
             now=self._clock.now(),
             issuer_not_after=self._issuer_not_after,
             lifetime=timedelta(seconds=seconds) if seconds else None,
             key_holders=holders.get(csr.key.fingerprint, frozenset()),
-            approval=approval,
+            approved=case.before is State.PENDING,
         )
 
     def _issue(

@@ -77,6 +77,9 @@ class Approvals:
         if stored is None or opened is None:
             return None
         parsed = parse(opened, stored.body)
+        refusal = distrust if record.approval else _denied(record.approval_reason or "")
+        if refusal is not None:
+            return self._answering.refuse(parsed, refusal)
         body = opened.message.body
         proof = body.invitation if isinstance(body, EnrollmentRequest) else None
         keys = [] if isinstance(parsed.csr, ProtocolError) else [parsed.csr.key.fingerprint]
@@ -84,9 +87,7 @@ class Approvals:
             parsed,
             self._ledger.invitations([proof.id] if proof else []),
             self._ledger.key_holders(keys),
-            approval=record.approval,
             before=State.PENDING,
-            denied=distrust if record.approval else _denied(record.approval_reason or ""),
         )
 
     def _reopen(self, body: bytes, record: TransactionRecord) -> tuple[Opened | None, Problem | None]:

@@ -88,7 +88,7 @@ def test_every_broken_rule_is_named_at_once():
         extended_key_usages=(SERVER_AUTH,),
         subject=subject((COMMON_NAME, "evil.test")),
     )
-    context = make_context(issuer_not_after=NOW - DAY, key_holders=frozenset({OrganisationName("x")}), approval=False)
+    context = make_context(issuer_not_after=NOW - DAY, key_holders=frozenset({OrganisationName("x")}))
     verdict = evaluate(request, make_policy(), context)
     assert isinstance(verdict, Refused)
     assert [(item.code.value, item.field) for item in verdict.problems] == [
@@ -102,7 +102,6 @@ def test_every_broken_rule_is_named_at_once():
         ("unacceptedExtension", "extendedKeyUsage"),
         ("unacceptedExtension", "extendedKeyUsage"),
         ("badTime", "validity"),
-        ("notAuthorized", "approval"),
     ]
     assert all(item.got and item.allowed and item.fix for item in verdict.problems)
 
@@ -115,18 +114,16 @@ def test_what_the_request_holds_beyond_a_certificate_is_passed_on_as_a_note():
 
 
 @pytest.mark.parametrize(
-    ("mode", "word", "outcome"),
+    ("mode", "approved", "outcome"),
     [
-        (Approval.AUTOMATIC, None, Approved),
+        (Approval.AUTOMATIC, False, Approved),
         (Approval.AUTOMATIC, True, Approved),
-        (Approval.AUTOMATIC, False, Refused),
-        (Approval.MANUAL, None, Held),
+        (Approval.MANUAL, False, Held),
         (Approval.MANUAL, True, Approved),
-        (Approval.MANUAL, False, Refused),
     ],
 )
-def test_a_person_decides_where_the_policy_says_so_and_a_denial_always_stands(mode, word, outcome):
-    verdict = evaluate(make_request(), make_policy(approval=mode), make_context(approval=word))
+def test_a_person_decides_where_the_policy_says_so(mode, approved, outcome):
+    verdict = evaluate(make_request(), make_policy(approval=mode), make_context(approved=approved))
     assert type(verdict) is outcome
 
 
@@ -134,7 +131,7 @@ def test_a_held_request_shows_the_certificate_that_would_be_issued():
     policy = make_policy(approval=Approval.MANUAL)
     request = make_request(left_out=("challenge password",))
     held = evaluate(request, policy, make_context())
-    approved = approve(request, policy, make_context(approval=True))
+    approved = approve(request, policy, make_context(approved=True))
     assert isinstance(held, Held)
     assert (held.spec, held.notes, held.grants) == (approved.spec, approved.notes, approved.grants)
     assert "a person" in held.reason
@@ -142,8 +139,8 @@ def test_a_held_request_shows_the_certificate_that_would_be_issued():
 
 def test_what_a_rule_forbids_is_not_held_for_a_person_and_not_saved_by_one():
     policy = make_policy(approval=Approval.MANUAL)
-    for word in (None, True):
-        assert isinstance(evaluate(make_request("evil.test"), policy, make_context(approval=word)), Refused)
+    for approved in (False, True):
+        assert isinstance(evaluate(make_request("evil.test"), policy, make_context(approved=approved)), Refused)
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -489,7 +486,7 @@ CONTEXTS = st.builds(
     make_context,
     lifetime=mostly(None, st.timedeltas()),
     issuer_not_after=mostly(WHOLE + 50 * DAY, st.just(WHOLE - DAY)),
-    approval=st.sampled_from([None, True, False]),
+    approved=st.booleans(),
     key_holders=mostly(frozenset(), st.frozensets(st.sampled_from([PARTNER, OrganisationName("other")]))),
 )
 
@@ -502,8 +499,7 @@ def test_whatever_is_asked_an_approved_certificate_holds_nothing_without_a_rule(
         assert verdict.problems
         return
     spec = verdict.spec
-    assert context.approval is not False
-    assert isinstance(verdict, Held) == (policy.approval is Approval.MANUAL and context.approval is None)
+    assert isinstance(verdict, Held) == (policy.approval is Approval.MANUAL and not context.approved)
     assert 1 <= len(spec.names) <= policy.names_maximum
     assert all(covering(name, policy.names) and "*" not in name.value for name in spec.names)
     assert set(spec.names) == set(request.names)

@@ -195,6 +195,14 @@ def test_while_the_policy_cannot_be_read_a_decided_request_stays_held_and_is_tol
     assert world.issuer.states() == [State.ISSUED]
 
 
+def test_a_denial_needs_no_policy(world, held):
+    world.issuer.policies[B] = ConfigurationError("line 3 of client-b.toml")
+    decide(world, approve=False, reason="no contract yet")
+    world.issuer.tend()
+    assert results(world)[1].problems[0].got == "denied by the issuer: no contract yet"
+    assert world.issuer.states() == [State.REFUSED]
+
+
 def test_a_held_request_on_which_the_program_fails_leaves_the_others_alone(world, held, monkeypatch):
     other = world.d.begin(world.issuer.invite(D, approval=Approval.MANUAL))
     world.send(world.d.sealed(other))
