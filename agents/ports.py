@@ -70,10 +70,12 @@ class Delivery:
 
 
 class PublishOutcome(StrEnum):
-    """What the broker said. `unknown` is not failure: the message may be in the queue (publish again, deduplicate)."""
+    """What the broker said. `returned`: no queue is bound for it. `nacked`: its queue cannot take it now. `refused`:
+    not as it is, or not from us. `unknown` is no failure: it may be in the queue (publish again, deduplicate)."""
 
     CONFIRMED = "confirmed"
     RETURNED = "returned"
+    NACKED = "nacked"
     REFUSED = "refused"
     UNKNOWN = "unknown"
 
@@ -90,12 +92,14 @@ class Publication(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LinkHealth:
-    """The state of one link to the broker, for people: connected or not, blocked by an alarm, what went wrong last."""
+    """The state of one link to the broker, for people: connected or not, blocked by an alarm, what went wrong last and
+    when, over or not."""
 
     connected: bool
     blocked: str | None
     last_error: str | None
     since: datetime
+    last_error_at: datetime | None = None
 
 
 class Bus(Protocol):

@@ -87,6 +87,7 @@ def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callab
     try:
         yield lambda: _obstacle(
             connected=link.bus.health().connected,
+            blocked=link.bus.health().blocked,
             last_error=link.bus.health().last_error,
             trouble=link.worker.health().trouble,
             concern=link.concern(),
@@ -104,11 +105,15 @@ def _obstacle_of_daemon(agent: Agent, issuer: OrganisationName) -> _Obstacle:
     ours: dict[str, Any] = next((one for one in links if (one.get("role"), one.get("issuer")) == wanted), {})
     return _obstacle(
         connected=bool(ours.get("connected")),
+        blocked=ours.get("blocked"),
         last_error=ours.get("last_error"),
         trouble=ours.get("trouble"),
         concern=ours.get("concern"),
     )
 
 
-def _obstacle(*, connected: bool, last_error: str | None, trouble: str | None, concern: str | None) -> _Obstacle:
-    return _Obstacle(None if connected else (trouble or last_error), trouble or concern)
+def _obstacle(
+    *, connected: bool, blocked: str | None, last_error: str | None, trouble: str | None, concern: str | None
+) -> _Obstacle:
+    alarm = f"The broker blocks publishing ({blocked}): its operator must make room." if blocked else None
+    return _Obstacle(None if connected else (trouble or last_error), trouble or alarm or concern)

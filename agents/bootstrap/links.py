@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agents.bootstrap.agent import Agent
 
 Work = Callable[[float], object]
+Concern = Callable[[], str | None]
 
 
 def open_link(agent: Agent, role: Role, issuer: OrganisationName, *, upkeep: bool = True) -> Link:
@@ -36,7 +37,8 @@ def open_link(agent: Agent, role: Role, issuer: OrganisationName, *, upkeep: boo
     bus = AmqpBus(agent.access(issuer), agent.name, queue, agent.clock, agent.log)
     title = f"{role.value} {issuer}"
     if role is Role.ISSUER:
-        return Link(bus, Worker(title, _issuing(agent, bus, upkeep=upkeep), bus, agent.log))
+        work, concern = _issuing(agent, bus, upkeep=upkeep)
+        return Link(bus, Worker(title, work, bus, agent.log), concern)
     service = requesting(agent, issuer, bus)
     return Link(bus, Worker(title, service.work, bus, agent.log), service.concern)
 
@@ -50,14 +52,14 @@ def requesting(agent: Agent, issuer: OrganisationName, bus: AmqpBus) -> Requesti
     return Requesting(agent.name, issuer, bus, agent.ledger, agent.sealer, partners, installing, agent.clock, agent.log)
 
 
-def _issuing(agent: Agent, bus: AmqpBus, *, upkeep: bool) -> Work:
+def _issuing(agent: Agent, bus: AmqpBus, *, upkeep: bool) -> tuple[Work, Concern]:
     partners = Partners(agent.ledger, agent.clock)
     answering = _answering(agent, partners)
     inbox = Inbox(agent.name, agent.name, partners, agent.clock, agent.log)
     issuing = Issuing(agent.name, bus, agent.ledger, answering, agent.sealer, inbox, agent.clock, agent.log)
-    if not upkeep:
-        return issuing.work
     relay = Relay(agent.name, agent.name, bus, agent.ledger, agent.clock, agent.log)
+    if not upkeep:
+        return issuing.work, relay.concern
     within = agent.config.issuing.confirm_within
     by_the_clock = Upkeep(agent.name, agent.ledger, answering, inbox, relay, within, agent.clock, agent.log)
 
@@ -65,7 +67,7 @@ def _issuing(agent: Agent, bus: AmqpBus, *, upkeep: bool) -> Work:
         issuing.work(timeout)
         by_the_clock.work()
 
-    return work
+    return work, relay.concern
 
 
 def _answering(agent: Agent, partners: Partners) -> Answering:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from agents.errors import AgentError
@@ -134,7 +135,9 @@ class Daemon:
 
     def _link_health(self, key: LinkKey, link: Link) -> dict[str, Any]:
         health = link.bus.health()
-        state = asdict(health) | {"since": health.since.isoformat()}
+        state = {
+            name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(health).items()
+        }
         return {
             "role": key[0].value,
             "issuer": key[1],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from agents.core.effects import Audit, MarkPublished, MoveTransaction, Unit
-from agents.ports import Bus, Clock, Ledger, Log, OutboxRecord, Outgoing, PublishOutcome
+from agents.ports import Bus, Clock, Ledger, LinkHealth, Log, OutboxRecord, Outgoing, PublishOutcome
 from protocol.names import OrganisationName
 from protocol.topology import out_exchange, reply_queue, request_queue
 from protocol.transaction import Event, Role, State, step
@@ -15,11 +17,34 @@ BACKOFF_FIRST = 1.0
 BACKOFF_MAX = 30.0
 """Seconds before a message that the broker did not take is tried again; doubled from the first to the longest."""
 
+FORGOTTEN_AFTER = 60.0
+"""Seconds after which a message that is due and was not tried again has left by another way, or has been given up."""
+
 _REASONS = {
     PublishOutcome.RETURNED: "no queue is bound for it: the broker's definitions must name both organisations",
-    PublishOutcome.REFUSED: "the broker refused it: the queue may be full",
-    PublishOutcome.UNKNOWN: "the broker did not confirm it in time",
+    PublishOutcome.NACKED: "its queue did not take it: ask the broker's operator whether it is full or without quorum",
+    PublishOutcome.REFUSED: "the broker refused it",
+    PublishOutcome.UNKNOWN: "the broker did not confirm it",
 }
+
+
+class _Retry(NamedTuple):
+    """A message that the broker did not take: when to try it again (monotonic), how long the wait before that is."""
+
+    due: float
+    wait: float
+    partner: OrganisationName
+    outcome: PublishOutcome
+    why: str
+
+
+def reason(outcome: PublishOutcome, health: LinkHealth) -> str:
+    """Why a message was not confirmed, for people: the outcome, and what the link says of itself just afterwards."""
+    if outcome is PublishOutcome.UNKNOWN and health.blocked is not None:
+        return f"the broker blocks publishing: {health.blocked}"
+    if outcome is PublishOutcome.REFUSED and health.last_error is not None:
+        return f"{_REASONS[outcome]}: {health.last_error}"
+    return _REASONS[outcome]
 
 
 def outgoing(us: OrganisationName, record: OutboxRecord) -> Outgoing:
@@ -43,25 +68,36 @@ class Relay:
     ) -> None:
         self._us, self._link = us, link
         self._bus, self._ledger, self._clock, self._log = bus, ledger, clock, log
-        self._retry: dict[int, tuple[float, float]] = {}
-        """Per message that was not taken: when to try again (monotonic), and how long the wait before that was."""
+        self._retries: dict[int, _Retry] = {}
 
     def flush(self, rows: tuple[OutboxRecord, ...] | None = None) -> int:
         """Publish what is due (or those of `rows` that are) and record what was confirmed. Returns how many were.
 
-        Without a connection nothing is tried. Raises `LedgerUnavailableError`.
+        Without a connection nothing is tried, nor while the broker blocks publishing: whoever waited for confirms then
+        would not consume. Raises `LedgerUnavailableError`.
         """
-        if not self._bus.health().connected:
+        health = self._bus.health()
+        if not health.connected or health.blocked is not None:
             return 0
         due = self._due() if rows is None else [row for row in rows if self._is_due(row.sequence)]
         if not due:
             return 0
         outcomes = self._bus.publish([outgoing(self._us, row) for row in due]).outcomes()
-        confirmed = [row for row, outcome in zip(due, outcomes, strict=True) if outcome is PublishOutcome.CONFIRMED]
+        rows_by_outcome: dict[PublishOutcome, list[OutboxRecord]] = {}
         for row, outcome in zip(due, outcomes, strict=True):
-            self._note(row, outcome)
+            rows_by_outcome.setdefault(outcome, []).append(row)
+        confirmed = rows_by_outcome.pop(PublishOutcome.CONFIRMED, [])
+        self._forget(confirmed)
+        for outcome, missed in rows_by_outcome.items():
+            self._put_off(missed, outcome)
         self._record(confirmed)
         return len(confirmed)
+
+    def concern(self) -> str | None:
+        """Why a message waits that the broker did not take; None if none waits for that. May be asked by any thread."""
+        oldest = self._clock.monotonic() - FORGOTTEN_AFTER
+        waiting = (retry for retry in tuple(self._retries.values()) if retry.due > oldest)
+        return next((f"A message to {one.partner} waits: {one.why.rstrip('.')}." for one in waiting), None)
 
     def _due(self) -> list[OutboxRecord]:
         """The oldest messages that are due: those of a partner without a queue must not keep all others waiting."""
@@ -73,17 +109,38 @@ class Relay:
         return due[:BATCH]
 
     def _is_due(self, sequence: int) -> bool:
-        return self._retry.get(sequence, (0.0, 0.0))[0] <= self._clock.monotonic()
+        retry = self._retries.get(sequence)
+        return retry is None or retry.due <= self._clock.monotonic()
 
-    def _note(self, row: OutboxRecord, outcome: PublishOutcome) -> None:
-        if outcome is PublishOutcome.CONFIRMED:
-            self._retry.pop(row.sequence, None)
-            return
-        last = self._retry.get(row.sequence, (0.0, 0.0))[1]
-        wait = min(last * 2 or BACKOFF_FIRST, BACKOFF_MAX)
-        self._retry[row.sequence] = (self._clock.monotonic() + wait, wait)
-        reason = _REASONS[outcome]
-        self._log.warning("not published", transaction=row.key.id, type=row.type, why=reason, again_in_seconds=wait)
+    def _forget(self, confirmed: list[OutboxRecord]) -> None:
+        """Wait no longer for the queues that took a message. What the broker refuses stays put off: each try costs the
+        channel, and may be refused for what it is."""
+        taken, open_again = {row.sequence for row in confirmed}, {row.key.partner for row in confirmed}
+        oldest = self._clock.monotonic() - FORGOTTEN_AFTER
+        self._retries = {
+            sequence: retry
+            for sequence, retry in self._retries.items()
+            if sequence not in taken
+            and retry.due > oldest
+            and (retry.partner not in open_again or retry.outcome is PublishOutcome.REFUSED)
+        }
+
+    def _put_off(self, missed: list[OutboxRecord], outcome: PublishOutcome) -> None:
+        """Try these again later, more and more rarely, and say once for all of them why."""
+        now, why = self._clock.monotonic(), reason(outcome, self._bus.health())
+        for row in missed:
+            last = self._retries.get(row.sequence)
+            wait = min(last.wait * 2, BACKOFF_MAX) if last else BACKOFF_FIRST
+            self._retries[row.sequence] = _Retry(now + wait, wait, row.key.partner, outcome, why)
+        example = missed[0]
+        self._log.warning(
+            "not published",
+            why=why,
+            count=len(missed),
+            transaction=example.key.id,
+            type=example.type,
+            again_in_seconds=self._retries[example.sequence].wait,
+        )
 
     def _record(self, confirmed: list[OutboxRecord]) -> None:
         if not confirmed:

@@ -93,9 +93,9 @@ class Requesting:
         return sent + len(deliveries)
 
     def concern(self) -> str | None:
-        """Why something waits, as far as that shows from here: the last answer was of no use, the channel does not
-        come up. None if all is well. May be asked by any thread."""
-        return self._set_aside or self._installing.concern()
+        """Why something waits, as far as that shows from here: the broker does not take a message, the last answer was
+        of no use, the channel does not come up. None if all is well. May be asked by any thread."""
+        return self._relay.concern() or self._set_aside or self._installing.concern()
 
     def _discard(self, unusable: list[Unusable]) -> None:
         if not unusable:

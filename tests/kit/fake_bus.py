@@ -54,6 +54,8 @@ class FakeBroker:
         self.buses = []
         self.up = True
         self.blocked = None
+        self.full = set()
+        """Queues that take nothing more."""
         self.published = Counter()
         """How often each body was published, confirmed or not."""
         self._unconfirmed = 0
@@ -113,6 +115,8 @@ class FakeBroker:
             return PublishOutcome.REFUSED
         if queue is None:
             return PublishOutcome.RETURNED
+        if queue in self.full:
+            return PublishOutcome.NACKED
         self.queues[queue].append(Held(message.body))
         if self._doubled:
             self._doubled -= 1

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.metadata import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -123,7 +124,7 @@ class BrokerAccess:
             socket_timeout=timing.connect,
             stack_timeout=2 * timing.connect,
             connection_attempts=1,
-            client_properties={"product": "Apostille", "connection_name": name},
+            client_properties=_client_properties() | {"connection_name": name},
         )
 
     def _credentials(self) -> ExternalCredentials | PlainCredentials:
@@ -141,6 +142,13 @@ class BrokerAccess:
         if isinstance(self.login, ClientCertificate):
             context.load_cert_chain(self.login.chain, self.login.key, password=_no_passphrase)
         return pika.SSLOptions(context, host)
+
+
+@cache
+def _client_properties() -> dict[str, str]:
+    """What the broker's operator reads of us (AMQP 0-9-1, `connection.start-ok`), not of the library."""
+    about = metadata("apostille")
+    return {"product": "Apostille", "version": about["Version"], "information": about["Summary"]}
 
 
 def _host_and_port(member: str, default: int, url: str) -> tuple[str, int]:

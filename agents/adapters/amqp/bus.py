@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from agents.adapters.amqp.access import BrokerAccess, Timing
@@ -14,6 +16,8 @@ from protocol.names import OrganisationName
 
 if TYPE_CHECKING:
     from agents.ports import Log
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class AmqpBus:
@@ -33,7 +37,8 @@ class AmqpBus:
         timing: Timing | None = None,
         prefetch: int = PREFETCH,
     ) -> None:
-        setting = LinkSetting(broker, f"apostille {organisation}", timing or Timing(), clock, log)
+        name = f"apostille {organisation} {os.getpid()}"
+        setting = LinkSetting(broker, name, timing or Timing(), clock, log)
         self._clock = clock
         self._publisher = Publisher(setting)
         self._consumer = Consumer(setting, queue, prefetch)
@@ -67,16 +72,17 @@ class AmqpBus:
         return all(link.wait_connected(max(0.0, deadline - self._clock.monotonic())) for link in self._links)
 
     def health(self) -> LinkHealth:
-        """Both links as one: connected if both are; the time is that of the link that is worse off."""
+        """Both links as one: connected if both are; the time is that of the link that is worse off, and the error its
+        own, or the later one."""
         publishing, consuming = (link.health() for link in self._links)
         down = [health for health in (publishing, consuming) if not health.connected]
+        latest = max(down or (publishing, consuming), key=lambda health: health.last_error_at or _NEVER)
         return LinkHealth(
             connected=not down,
             blocked=publishing.blocked,
-            last_error=next(
-                (health.last_error for health in (*down, publishing, consuming) if health.last_error), None
-            ),
+            last_error=latest.last_error,
             since=min((health.since for health in down), default=max(publishing.since, consuming.since)),
+            last_error_at=latest.last_error_at,
         )
 
     def close(self, grace: float) -> None:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any, cast
 
 from pika.channel import Channel
@@ -54,6 +55,7 @@ class Consumer(Link):
         self._cautious_for = 0
         self._suspended_until = 0.0
         self._channel: Channel | None = None
+        self._consumer_tags = (f"{setting.name} {number}" for number in count(1))
         self._consumer_tag = ""
 
     # --- for other threads
@@ -161,10 +163,14 @@ class Consumer(Link):
         self._consume(channel)
 
     def _consume(self, channel: Channel) -> None:
-        """Prefetch counts from the next consumer on, and quorum queues know no other kind of it."""
+        """Prefetch counts from the next consumer on, and quorum queues know no other kind of it. Each has a tag of its
+        own: while one is cancelled, its tag is still taken."""
         if channel.is_open:
             channel.basic_qos(prefetch_count=1 if self._cautious_for else self._wide_prefetch)
-            self._consumer_tag = channel.basic_consume(self._queue, self._on_message, callback=lambda _: self._ready())
+            self._consumer_tag = next(self._consumer_tags)
+            channel.basic_consume(
+                self._queue, self._on_message, consumer_tag=self._consumer_tag, callback=lambda _: self._ready()
+            )
 
     def _widen(self, channel: Channel) -> None:
         if channel.is_open:

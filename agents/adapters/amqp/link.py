@@ -137,7 +137,10 @@ class Link(ABC):
     def _note(self, text: str) -> None:
         """Something went wrong that does not end the connection."""
         self._log.warning("broker trouble", text=text)
-        self._health = replace(self._health, last_error=text)
+        self._remember(text)
+
+    def _remember(self, text: str) -> None:
+        self._health = replace(self._health, last_error=text, last_error_at=self._clock.now())
 
     def _show(self, *, connected: bool, blocked: str | None) -> None:
         """Publish a new state; the time tells since when it is so."""
@@ -205,7 +208,7 @@ class Link(ABC):
         trouble = describe(self._failure or ConnectionOpenAborted("closed"), self._access)
         self._connection = None
         if not self._closing.is_set():
-            self._health = replace(self._health, last_error=trouble.text)
+            self._remember(trouble.text)
         self._show(connected=False, blocked=None)
         self._on_lost()
         return trouble

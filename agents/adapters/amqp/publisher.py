@@ -1,7 +1,7 @@
 """The publishing link: mandatory, persistent, confirmed.
 
 A message waits here until there is a connection, the broker takes messages and the window has room, or until its
-confirm deadline has passed. Once sent it is confirmed, refused or returned by the broker, or unknown.
+confirm deadline has passed. Once sent it is confirmed, nacked, refused or returned by the broker, or unknown.
 """
 
 from __future__ import annotations
@@ -123,8 +123,16 @@ class Publisher(Link):
         for tag in late:
             self._settle(tag, PublishOutcome.UNKNOWN)
         if late:
-            fix = "They will be sent again. Ask the broker's operator whether the queue has its quorum"
-            self._note(f"The broker did not confirm {len(late)} messages within {self._timing.confirm:g} s. {fix}.")
+            self._note(self._why_late(len(late)))
+
+    def _why_late(self, count: int) -> str:
+        messages = "1 message" if count == 1 else f"{count} messages"
+        if self._health.blocked is not None:
+            return (
+                f"The broker blocked publishing ({self._health.blocked}) with {messages} under way: sent again after."
+            )
+        fix = "What was not confirmed is sent again. Ask the broker's operator whether the queue has its quorum"
+        return f"The broker did not confirm {messages} within {self._timing.confirm:g} s. {fix}."
 
     def _settle(self, tag: int, outcome: PublishOutcome) -> None:
         parcel = self._outstanding.pop(tag, None)
@@ -151,7 +159,7 @@ class Publisher(Link):
 
     def _on_confirm(self, frame: Any) -> None:
         method = frame.method
-        outcome = PublishOutcome.CONFIRMED if isinstance(method, Basic.Ack) else PublishOutcome.REFUSED
+        outcome = PublishOutcome.CONFIRMED if isinstance(method, Basic.Ack) else PublishOutcome.NACKED
         if method.multiple:
             for tag in list(takewhile(method.delivery_tag.__ge__, self._outstanding)):
                 self._settle(tag, outcome)
@@ -172,6 +180,7 @@ class Publisher(Link):
         self._log.warning("broker blocks publishing", reason=reason)
 
     def _on_unblocked(self, _: object, __: object) -> None:
+        self._forget_unconfirmed(self._clock.monotonic())
         self._show(connected=self._health.connected, blocked=None)
         self._log.info("broker takes messages again")
         self._pump()
