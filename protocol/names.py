@@ -57,7 +57,7 @@ class OrganisationName(Name):
     """Short name of an organisation: one DNS label, so that it can stand in a queue name, a URI and a file name."""
 
     kind = "organisation name"
-    grammar = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+    grammar = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
     wanted = "1 to 63 of a-z, 0-9 and '-', not beginning or ending with '-' (for example client-b)"
 
 
@@ -65,7 +65,7 @@ class TransactionId(Name):
     """Ties the messages of one enrollment together (RFC 9810 section 5.1.1): a UUID of version 7 (RFC 9562)."""
 
     kind = "transaction id"
-    grammar = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
+    grammar = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
     wanted = "a UUID of version 7 in lower case"
 
 
@@ -73,7 +73,7 @@ class InvitationId(Name):
     """Names one invitation; says nothing about its secret."""
 
     kind = "invitation id"
-    grammar = re.compile(r"[0-9a-f]{32}", re.ASCII)
+    grammar = re.compile(r"[0-9a-f]{32}")
     wanted = "32 lower-case hexadecimal digits"
 
 
@@ -81,7 +81,7 @@ class Fingerprint(Name):
     """SHA-256 of some bytes, in hexadecimal."""
 
     kind = "SHA-256 fingerprint"
-    grammar = re.compile(r"[0-9a-f]{64}", re.ASCII)
+    grammar = re.compile(r"[0-9a-f]{64}")
     wanted = "64 lower-case hexadecimal digits"
 
     @classmethod
@@ -94,7 +94,7 @@ class SerialNumber(Name):
     """Serial number of a certificate in hexadecimal: positive, at most 20 octets (RFC 5280 section 4.1.2.2)."""
 
     kind = "serial number"
-    grammar = re.compile(r"[1-9a-f][0-9a-f]{0,39}", re.ASCII)
+    grammar = re.compile(r"[1-9a-f][0-9a-f]{0,39}")
     wanted = "1 to 40 lower-case hexadecimal digits without leading zeros, below 2^159"
 
     @classmethod
@@ -121,8 +121,7 @@ class DnsName(Name):
 
     kind = "DNS name"
     grammar = re.compile(
-        r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
-        re.ASCII | re.DOTALL,
+        r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
     )
     wanted = "letters, digits and '-' in labels of 1 to 63, at most 253 in all, no wildcard, no trailing dot"
 

@@ -31,6 +31,29 @@ def test_any_text_is_a_name_that_stays_as_it_is_or_is_refused(kind, text):
     assert name.isascii()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        DnsName("a0.b-1.example"),
+        Fingerprint("0123456789abcdef" * 4),
+        InvitationId("0123456789abcdef" * 2),
+        OrganisationName("a-0"),
+        SerialNumber("123456789abcdef0" * 2),
+        TransactionId("01234567-89ab-7cde-8f01-23456789abcd"),
+    ],
+    ids=lambda name: name.kind,
+)
+@pytest.mark.parametrize("stray", ["_", "\x7f", "/", "\n", "\u0661", ""])
+def test_a_stray_character_in_any_place_of_a_name_is_refused(name, stray):
+    for place in range(len(name) + 1):
+        if stray:
+            assert_refused(type(name), name[:place] + stray + name[place:])
+            assert_refused(type(name), name[:place] + stray + name[place + 1 :])
+        elif type(name) in (Fingerprint, InvitationId, TransactionId) and place < len(name):
+            assert_refused(type(name), name[:place] + name[place + 1 :])
+            assert_refused(type(name), name[:place] + name[place] + name[place:])
+
+
 def assert_refused(kind, text):
     with pytest.raises(NameSyntaxError) as caught:
         kind(text)
@@ -39,7 +62,7 @@ def assert_refused(kind, text):
     assert problem.allowed == kind.wanted
 
 
-@pytest.mark.parametrize("text", ["a", "client-b", "0", "a" * 63, "1-2"])
+@pytest.mark.parametrize("text", ["a", "ab", "client-b", "0", "a" * 63, "1-2"])
 def test_an_organisation_name_is_one_dns_label(text):
     assert OrganisationName(text) == text
 
@@ -81,6 +104,10 @@ def test_a_serial_number_keeps_its_value(number):
     assert SerialNumber.from_int(number).to_int() == number
 
 
+def test_the_largest_serial_number_has_159_bits():
+    assert SerialNumber.from_int(2**159 - 1).to_int() == 2**159 - 1
+
+
 @pytest.mark.parametrize("number", [0, -1, 2**159, 2**400])
 def test_a_serial_number_that_der_cannot_carry_in_twenty_positive_octets_is_refused(number):
     with pytest.raises(NameSyntaxError):
@@ -105,7 +132,10 @@ def test_an_invitation_id_is_128_bits_in_hexadecimal():
         "1a.example",
         "xn--bcher-kva.example",
         "a" * 63 + ".example",
-        ".".join(["a" * 49] * 5),
+        ".".join(["a" * 49] * 5) + ".aaa",
+        "a." + "b" * 63,
+        "a.bc",
+        "a.1b",
     ],
 )
 def test_a_host_name_is_a_dns_name(text):
@@ -128,6 +158,7 @@ def test_a_dns_name_is_kept_in_lower_case():
         ("-a.example", "hyphen first"),
         ("a-.example", "hyphen last"),
         ("a" * 64 + ".example", "label of 64 octets"),
+        ("a." + "b" * 64, "last label of 64 octets"),
         (".".join(["a" * 49] * 5) + ".aaaa", "254 octets"),
         ("192.0.2.1", "an IPv4 address"),
         ("a.1", "a last label of digits"),
@@ -180,7 +211,14 @@ def test_a_model_that_has_a_name_parses_it():
     assert type(Holder.model_validate_json('{"name": "client-b"}').name) is OrganisationName
 
 
-@pytest.mark.parametrize("value", ["Client B", 1, None, "a" * 5000])
+@pytest.mark.parametrize(("length", "kind"), [(4096, "value_error"), (4097, "string_too_long")])
+def test_a_model_looks_at_a_name_only_if_it_is_not_absurdly_long(length, kind):
+    with pytest.raises(ValidationError) as caught:
+        Holder(name="a" * length)
+    assert [error["type"] for error in caught.value.errors()] == [kind]
+
+
+@pytest.mark.parametrize("value", ["Client B", 1, None, "a" * 5000, b"client-b"])
 def test_a_model_refuses_what_is_no_name(value):
     with pytest.raises(ValidationError):
         Holder(name=value)
