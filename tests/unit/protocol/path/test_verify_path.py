@@ -341,16 +341,15 @@ def test_an_rsa_key_too_small_is_refused_by_its_size(root):
     assert (problem.code, problem.got) == (ProblemCode.BAD_ALG, "RSA of 1024 bits")
 
 
-def test_an_rsa_key_too_large_is_refused_before_it_costs_anything(root):
-    huge = rsa.RSAPublicNumbers(65537, (1 << 8200) - 1).public_key()
-    leaf = forge_identity(root, key=HalfKey(huge))
-    problem = refusal(leaf, [], [root])
-    assert (problem.got, problem.allowed) == ("RSA of 8200 bits", "2048 to 8192 bits")
+@pytest.mark.parametrize("bits", [2047, 8193, 16_000])
+def test_an_rsa_key_too_small_or_too_large_is_refused_before_it_costs_anything(root, bits):
+    problem = refusal(forge_identity(root, key=rsa_key_of(bits)), [], [root])
+    assert (problem.got, problem.allowed) == (f"RSA of {bits} bits", "2048 to 8192 bits")
 
 
-def test_an_rsa_key_may_be_as_large_as_the_limit(root):
-    largest = rsa.RSAPublicNumbers(65537, (1 << 8192) - 1).public_key()
-    assert verify(forge_identity(root, key=HalfKey(largest)), [], [root])
+@pytest.mark.parametrize("bits", [2048, 8192])
+def test_an_rsa_key_may_be_as_small_or_as_large_as_the_limits(root, bits):
+    assert verify(forge_identity(root, key=rsa_key_of(bits)), [], [root])
 
 
 def test_an_rsa_key_for_pss_alone_is_held_to_the_same_size(root):
@@ -373,6 +372,10 @@ class HalfKey:
         return self._public
 
 
+def rsa_key_of(bits):
+    return HalfKey(rsa.RSAPublicNumbers(65537, (1 << bits) - 1).public_key())
+
+
 def test_ed25519_is_no_ca_key():
     root = forge_ca("ed", key=ed25519.Ed25519PrivateKey.generate())
     assert refusal(forge_identity(root), [], [root]).got == "a signature over a hash of its own (Ed25519)"
@@ -388,6 +391,13 @@ def test_a_weak_signature_is_blamed_on_the_certificate_that_has_it(root):
     weak = forge_ca("weak", root, algorithm=hashes.SHA224())
     problem = refusal(forge_identity(weak), [weak], [root])
     assert (problem.code, problem.field) == (ProblemCode.BAD_ALG, "CA certificate 'CN=weak'")
+
+
+@pytest.mark.parametrize("strong", [hashes.SHA256(), hashes.SHA384(), hashes.SHA512()], ids=lambda one: one.name)
+def test_a_strong_signature_is_not_blamed_for_what_else_is_wrong(strong):
+    root = forge_ca("root", key=rsa.generate_private_key(65537, 2048))
+    leaf = forge_identity(root, algorithm=strong, end=NOW - DAY / 2)
+    assert refusal(leaf, [], [root]).code is ProblemCode.BAD_TIME
 
 
 def test_an_anchor_s_own_signature_is_nobody_s_business():
