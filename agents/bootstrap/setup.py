@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from agents.adapters import files
 from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
 from agents.adapters.home import finish_home, new_home
-from agents.adapters.keystore import organisation_files, trust_bundle
+from agents.adapters.keystore import organisation_files, trust_bundle, without_key_usage
 from agents.adapters.ledger import open_ledger
 from agents.bootstrap.answers import BrokerAnswers, Setup, require_sense
 from agents.config.agent import FILE, load_config, parse_broker_url, parse_config, parse_endpoint, parse_listen
@@ -28,11 +29,12 @@ LEDGER, PASSPHRASE = Path("ledger.sqlite"), Path("ca", "passphrase")
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What there is now. `root` is the SHA-256 of the root certificate."""
+    """What there is now. `root` is the SHA-256 of the root certificate; `warnings` are for its operator."""
 
     name: OrganisationName
     home: Path
     root: Fingerprint
+    warnings: tuple[str, ...] = ()
 
 
 def set_up(setup: Setup) -> Made:
@@ -50,7 +52,17 @@ def set_up(setup: Setup) -> Made:
     with new_home(setup.home, FILE) as staging:
         files.create_files(staging, contents)
         open_ledger(str(staging / LEDGER), create=True).close()
-    return Made(name, setup.home, Fingerprint.of(trust_bundle(setup.home)[0]))
+    return Made(name, setup.home, Fingerprint.of(trust_bundle(setup.home)[0]), tuple(_warnings(setup.home)))
+
+
+def _warnings(home: Path) -> Iterable[str]:
+    """Of a CA that was imported: ours says what its keys are for (RFC 5280 section 4.2.1.3)."""
+    if silent := without_key_usage(home):
+        yield (
+            f"the CA certificate {' and '.join(silent)} has no key usage. Agents accept it; strict validators, for "
+            "example `openssl verify -x509_strict`, will refuse every certificate under it. If that matters, make it "
+            "anew with -addext keyUsage=critical,keyCertSign,cRLSign, and import that into a new home."
+        )
 
 
 def _contents(setup: Setup, name: OrganisationName) -> dict[Path, bytes]:

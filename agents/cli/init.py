@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from agents.cli.options import DEFAULT_HOME, AsJson, Home
-from agents.cli.output import Output, fields
+from agents.cli.output import Output, clean, fields
 
 
 def init(  # noqa: PLR0913 - the options of a command
@@ -76,6 +77,8 @@ def init(  # noqa: PLR0913 - the options of a command
             if_missing=if_missing,
         )
     )
+    for warning in made.warnings:
+        print(f"warning: {clean(warning)}", file=sys.stderr)
     next_step = f"agent --help; then: agent run --home {home}"
     Output(as_json).show(
         made,

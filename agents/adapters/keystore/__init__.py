@@ -8,6 +8,7 @@ from agents.adapters.keystore.opened import (
     load_identity,
     open_signer,
     trust_bundle,
+    without_key_usage,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "open_signer",
     "organisation_files",
     "trust_bundle",
+    "without_key_usage",
 ]

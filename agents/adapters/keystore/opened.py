@@ -24,6 +24,7 @@ from agents.errors import StateError
 from agents.ports import ChannelCredential
 from protocol.envelope import Identity
 from protocol.names import SerialNumber
+from protocol.path.extensions import extension
 
 
 class CaSigner:
@@ -108,6 +109,12 @@ def chain(home: Path) -> tuple[bytes, ...]:
     """The issuing CA's certificate, DER; empty if the root issues. Raises `StateError`."""
     intermediate = _intermediate(home)
     return (_der(intermediate),) if intermediate else ()
+
+
+def without_key_usage(home: Path) -> tuple[str, ...]:
+    """The subjects of those of our CA certificates that do not say what their keys are for. Raises `StateError`."""
+    ours = (*_certificates(home / layout.ROOT_CERTIFICATE), _intermediate(home))
+    return tuple(one.subject.rfc4514_string() for one in ours if one and not extension(one, x509.KeyUsage))
 
 
 def _intermediate(home: Path) -> x509.Certificate | None:
