@@ -59,7 +59,7 @@ class NetworkLink:
 
     async def open(self) -> None:
         """Listen on a free port."""
-        self._server = await asyncio.start_server(self._join, _HOST, 0)
+        self._server = await asyncio.start_server(self._serve, _HOST, 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -68,6 +68,11 @@ class NetworkLink:
             self._server.close()
         self._flowing.set()
         self._reset_all()
+
+    async def _serve(self, near_reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
+        """One connection. The end of the network cancels it, which asyncio of Python 3.11 would report as an error."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._join(near_reader, near)
 
     async def _join(self, near_reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
         if self._refusing:

@@ -157,14 +157,21 @@ def _make_agent(
 def start_daemon(agent: Agent) -> Process:
     """`agent run` as a process of its own, up: it has the home's lock and says that it is well."""
     process = Process(agent.home.with_suffix(".log"), "run", "--home", str(agent.home), "--log", "json")
+    try:
+        _wait_until_up(agent, process)
+    except BaseException:  # an interrupt too leaves nothing running
+        process.stop()
+        raise
+    return process
+
+
+def _wait_until_up(agent: Agent, process: Process) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not (agent.lock.is_held() and agent.health()):
         process.require_running()
         if time.monotonic() > deadline:
-            process.stop()
             raise TimedOutError(f"{agent.name} was not up after {READY_SECONDS:.0f} s; its log is {process.log}.")
         time.sleep(POLL_SECONDS)
-    return process
 
 
 def summary(issuer: Agent, requester: Agent, key: TransactionKey, issuer_says: str | None) -> dict[str, Any]:

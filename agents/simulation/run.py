@@ -111,22 +111,22 @@ class Simulation:
             stack.enter_context(People(scene, self._decided))
             stack.callback(striker.stop)
             striker.start()
-            self._follow(scene, workers)
+            self._follow(scene, workers, striker)
             striker.join()
         self._faults += striker.faults
 
-    def _follow(self, scene: Scene, workers: list[Requesters]) -> None:
-        """Until every requester has done its part, or nothing goes on any more."""
+    def _follow(self, scene: Scene, workers: list[Requesters], striker: Striker) -> None:
+        """Until every requester has done its part, or nothing goes on any more, or what was struck is not mended."""
         tails = [Tail(scene.events(number)) for number in range(WORKERS)]
         ended, latest = False, time.monotonic()
-        while not ended and time.monotonic() - latest < STALLED_SECONDS:
+        while not ended and not striker.faults and time.monotonic() - latest < STALLED_SECONDS:
             time.sleep(POLL_SECONDS)
             ended = all(worker.ended for worker in workers)
             for line in (line for tail in tails for line in tail.new()):
                 latest = time.monotonic()
                 if line["what"] != DONE:
                     self._happened(line["at"] - self._started_at, line["requester"], line["number"], line["what"])
-        if not ended:
+        if not ended and not striker.faults:
             self._faults.append(f"requesters were at work, and nothing happened for {STALLED_SECONDS:.0f} s")
 
     def _happened(self, at: float, who: str, number: int, what: str) -> None:

@@ -1,6 +1,8 @@
 """A small simulation from the command line, with every kind of request and faults on real processes."""
 
+import os
 import subprocess
+import sys
 
 import pytest
 from kit.agents import agent
@@ -74,6 +76,20 @@ def test_ledgers_and_logs_are_kept_and_no_process_is(simulated):
     assert (homes / "issuer-1.log").exists()
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(homes) not in listed
+
+
+@needs_broker
+def test_a_simulation_that_is_interrupted_leaves_nothing_behind(tmp_path):
+    command = [sys.executable, "-m", "agents.cli.main", "simulate", *SMALL, "--faults", "harsh"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as begun:
+        assert any("making issuers" in line for line in begun.stdout)
+        begun.terminate()
+        _, complaints = begun.communicate(timeout=120)
+    assert begun.returncode == 130
+    assert complaints == ""
+    assert list(tmp_path.iterdir()) == []
+    assert str(tmp_path) not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
 def test_a_directory_that_exists_is_not_used(tmp_path):

@@ -19,8 +19,8 @@ from agents.adapters.broker.directory import NodeDirectory, Ports
 from agents.adapters.broker.host import HOST, Child, answers_amqp, free_ports, require_free
 from agents.errors import UnreachableError
 
-START_SECONDS = 120.0
-"""Longest wait for a broker: a node takes 6 s on two idle cores, many times that on a busy machine."""
+START_SECONDS = 300.0
+"""Longest wait for a broker: a node takes 6 s on two idle cores, minutes on a busy machine to recover 5000 queues."""
 
 CTL_SECONDS = 60.0
 """Longest run of one administration command."""
