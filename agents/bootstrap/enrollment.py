@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from agents.bootstrap.agent import Agent
 from agents.core.effects import TransactionKey
 from agents.core.requester import Enrollment
 from agents.errors import ConfigurationError, StateError
+from agents.ports import Log
 from agents.service.enrolling import REQUEST_LIFETIME, begin, require_known, require_usable, take_in
 from protocol.csr import CertificationRequest, KeyKind, SubjectName, build_csr, parse_csr, read_csr_file
 from protocol.invitation import TEXT_MAX, Invitation, decode_invitation
@@ -46,6 +48,14 @@ def read_invitation(path: Path | None, text: str | None) -> Invitation | None:
                 "or '-' to read it from standard input."
             ) from None
     return decode_invitation(text or "")
+
+
+def warn_of_readers(path: Path | None, log: Log) -> None:
+    """Warn of an invitation that others than its owner may read. It is no refusal: invitations often come by mail."""
+    mode = stat.S_IMODE(path.stat().st_mode) if path and path.is_file() else 0
+    if mode & 0o044:
+        fix = f"chmod 600 {path}. If somebody else may have read it, ask the issuer's operator for another one at once."
+        log.warning("others may read the invitation", file=str(path), mode=f"{mode:04o}", fix=fix)
 
 
 def choose_issuer(agent: Agent, invitation: Invitation | None, named: str | None) -> OrganisationName:

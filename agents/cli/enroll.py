@@ -70,6 +70,7 @@ def enroll(  # noqa: PLR0913 - the options of a command
     )
     agent, out = Agent(home), Output(as_json)
     invited = enrollment.read_invitation(*_source(invitation))
+    enrollment.warn_of_readers(invitation, agent.log)
     if dry_run:
         return _show_plan(agent, ask, invited, out)
     transaction = enrollment.start(agent, ask, invited)
