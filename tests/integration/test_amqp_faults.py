@@ -4,6 +4,7 @@ Waits are for conditions; the seconds in them are only how long a failing test t
 """
 
 import contextlib
+import os
 import struct
 import threading
 from dataclasses import replace
@@ -17,6 +18,7 @@ from pika import SelectConnection, spec
 from agents.adapters.amqp import PasswordFile, consumer, publisher
 from agents.adapters.amqp.connection import GuardedConnection
 from agents.ports import PublishOutcome
+from agents.service.relay import reason
 from protocol import topology
 from protocol.names import OrganisationName
 
@@ -250,8 +252,50 @@ def test_a_memory_alarm_blocks_publishing_only(breakable_broker, realm, open_bus
         assert bodies(deliveries) == [b"before"]
         assert not more.done()
     assert waiting.outcomes() + more.outcomes() == (CONFIRMED, CONFIRMED)
-    assert requester.health().blocked is None
+    assert (requester.health().blocked, requester.health().last_error) == (None, None)
     assert bodies(collect(issuer, 2)) == [b"during 1", b"during 2"]
+
+
+def test_an_alarm_is_named_as_the_reason_of_what_it_kept_from_being_confirmed(
+    breakable_broker, realm, open_bus, eventually
+):
+    requester = open_bus(realm.requester, timing=HASTY)
+    with breakable_broker.memory_alarm():
+        assert requester.publish(requests(realm, [b"a"])).outcomes() == (UNKNOWN,)
+        eventually(lambda: requester.health().blocked)
+        assert reason(UNKNOWN, requester.health()).startswith("the broker blocks publishing: low on memory")
+    eventually(lambda: requester.health().last_error)
+    assert "blocked publishing (low on memory) with 1 message under way" in requester.health().last_error
+
+
+def test_a_full_queue_nacks_and_takes_messages_again_when_there_is_room(breakable_broker, realm, open_bus):
+    requester = open_bus(realm.requester)
+    limit = '{"max-length": 1, "overflow": "reject-publish"}'
+    place = ("--vhost", realm.host, "--priority", "9", "--apply-to", "queues")
+    breakable_broker.node.ctl("set_policy", *place, "full", f"^{realm.requests}$", limit)
+    outcomes = {outcome for _ in range(10) for outcome in requester.publish(requests(realm, [b"a"])).outcomes()}
+    assert outcomes == {CONFIRMED, PublishOutcome.NACKED}
+    assert requester.health().last_error is None
+    breakable_broker.node.ctl("clear_policy", "--vhost", realm.host, "full")
+    assert requester.publish(requests(realm, [b"a"])).outcomes() == (CONFIRMED,)
+
+
+def test_a_missing_permission_to_publish_is_passed_on_as_the_broker_said_it(breakable_broker, realm, open_bus):
+    read = topology.reply_queue(realm.requester)
+    breakable_broker.node.ctl("set_permissions", "--vhost", realm.host, realm.requester, "^$", "^$", f"^{read}$")
+    requester = open_bus(realm.requester)
+    assert requester.publish(requests(realm, [b"a"])).outcomes() == (REFUSED,)
+    assert "the broker refused it: The broker at" in reason(REFUSED, requester.health())
+    assert "403" in reason(REFUSED, requester.health())
+
+
+def test_the_broker_s_operator_sees_which_process_of_which_organisation_connects(breakable_broker, realm, open_bus):
+    open_bus(realm.issuer)
+    name = f"apostille {realm.issuer} {os.getpid()}"
+    connections = breakable_broker.node.ctl("list_connections", "client_properties")
+    assert f'"{name} publish"' in connections
+    assert f'"{name} consume"' in connections
+    assert f"{name} 1" in breakable_broker.node.ctl("list_consumers", "--vhost", realm.host, "consumer_tag")
 
 
 def test_a_broker_that_blocks_for_too_long_is_connected_to_anew(breakable_broker, realm, open_bus, eventually):

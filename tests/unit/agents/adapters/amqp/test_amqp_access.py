@@ -1,6 +1,7 @@
 """Where the broker is and how we log in."""
 
 import ssl
+from importlib.metadata import metadata, version
 
 import pytest
 from kit.pki import Authority
@@ -65,7 +66,16 @@ def test_parameters_carry_the_timing_and_leave_retrying_to_us():
     parameters = access("amqp://one/v").parameters(0, "name", Timing(heartbeat=7, connect=3.0, blocked=11.0))
     assert (parameters.heartbeat, parameters.socket_timeout, parameters.blocked_connection_timeout) == (7, 3.0, 11.0)
     assert parameters.connection_attempts == 1
-    assert parameters.client_properties["connection_name"] == "name"
+
+
+def test_the_broker_s_operator_reads_which_program_this_is_and_not_which_library():
+    properties = access("amqp://one/v").parameters(0, "apostille client-b 1 publish", Timing()).client_properties
+    assert properties == {
+        "product": "Apostille",
+        "version": version("apostille"),
+        "information": metadata("apostille")["Summary"],
+        "connection_name": "apostille client-b 1 publish",
+    }
 
 
 def test_the_password_is_read_for_every_attempt(tmp_path):

@@ -1,6 +1,9 @@
 """What a link says of itself while it comes and goes: each change once, with what is done about it."""
 
+from datetime import timedelta
+
 import pytest
+from kit.clocks import HandClock
 from kit.services import TestLog
 from pika.exceptions import ConnectionClosedByBroker
 
@@ -17,9 +20,9 @@ UP = None
 class ScriptedLink(Link):
     """A link to a broker whose conduct at each attempt is given beforehand; after the last the link is closed."""
 
-    def __init__(self, script, log):
+    def __init__(self, script, log, clock=None):
         timing = Timing(first_retry=0.0, longest_retry=0.0)
-        super().__init__(LinkSetting(ACCESS, "test", timing, SystemClock(), log), "publish")
+        super().__init__(LinkSetting(ACCESS, "test", timing, clock or SystemClock(), log), "publish")
         self._script = script
 
     def _connect_and_serve(self, attempt):
@@ -62,6 +65,16 @@ def test_every_change_is_reported():
     away, full = "Nothing listens at amqp://broker", "The broker at amqp://broker"
     up = "broker link up"
     assert texts(lines) == [away, full, away, up, full, up, full, away]
+
+
+def test_an_error_has_the_time_at_which_it_came_up():
+    clock = HandClock()
+    link = ScriptedLink([AWAY], TestLog(), clock)
+    before = link.health()
+    clock.move(seconds=7)
+    link._session(0)
+    clock.move(seconds=7)
+    assert (before.last_error_at, link.health().last_error_at) == (None, clock.start + timedelta(seconds=7))
 
 
 @pytest.mark.parametrize(("error", "level"), [(AWAY, "warning"), (PermissionError(13, "no", "/password"), "error")])
