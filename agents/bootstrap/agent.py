@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
 from agents.adapters.home import HomeLock, read_health
-from agents.config.agent import AgentConfig, load_config
+from agents.bootstrap.logins import readable, secret
+from agents.config.agent import FILE, AgentConfig, load_config
 from agents.config.policy_files import PolicyFiles
 from agents.errors import ConfigurationError
 from protocol.names import Fingerprint, OrganisationName
@@ -29,10 +30,19 @@ PARTNERS = "partners"
 class Agent:
     """One agent, opened for use; its parts are made when they are first asked for.
 
-    Raises `ConfigurationError` or `StateError` where the home cannot be used.
+    With `terse`, only what needs attention is logged. Raises `ConfigurationError` or `StateError` where the home cannot
+    be used.
     """
 
-    def __init__(self, home: Path, *, log_form: str = "auto", debug: bool = False, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        log_form: str = "auto",
+        debug: bool = False,
+        terse: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
         self.home = home
         self.config: AgentConfig = load_config(home)
         self.name: OrganisationName = self.config.organisation.name
@@ -40,15 +50,17 @@ class Agent:
         self.entropy = SystemEntropy()
         self.lock = HomeLock(home)
         self.policies = PolicyFiles(home / PARTNERS, self.clock)
-        self._log_form, self._debug = log_form, debug
+        self._log_form, self._debug, self._terse = log_form, debug, terse
 
     @cached_property
     def log(self) -> Log:
         """The structured log."""
         from agents.adapters.log import make_log
+        from agents.bootstrap.terse import TerseLog
 
         as_json = {"auto": None, "json": True, "text": False}.get(self._log_form)
-        return make_log(as_json=as_json, debug=self._debug, organisation=self.name)
+        log = make_log(as_json=as_json, debug=self._debug, organisation=self.name)
+        return TerseLog(log) if self._terse else log
 
     @property
     def ledger_url(self) -> str:
@@ -65,10 +77,19 @@ class Agent:
 
     @cached_property
     def identity(self) -> Identity:
-        """The key that seals envelopes."""
+        """The key that seals envelopes. Raises `ConfigurationError` if its certificate is another organisation's."""
         from agents.adapters.keystore import load_identity
+        from protocol.path import agent_organisation, load_certificate
 
-        return load_identity(self.home)
+        identity = load_identity(self.home)
+        certified = agent_organisation(load_certificate(identity.chain[0]))
+        if certified != self.name:
+            raise ConfigurationError(
+                f"{self.home / FILE} says name = '{self.name}', but the identity in {self.home} was made for "
+                f"{certified}, and partners believe that one only. Write name = '{certified}' there, or make an agent "
+                f"for {self.name} in a home of its own (agent init)."
+            )
+        return identity
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -114,7 +135,7 @@ class Agent:
         if settings is None:
             raise ConfigurationError(
                 f"no broker is configured for {issuer}: add a [broker] section with url, user and password_file to "
-                f"{self.home / 'agent.toml'} (agent init --broker, --broker-password-file writes it)."
+                f"{self.home / FILE} (agent init --broker, --broker-password-file writes it)."
             )
         partner = self.ledger.partner(issuer)
         invited_to = invited_to or (partner.broker if partner else None)
@@ -122,27 +143,29 @@ class Agent:
             invited_to = None
         elif invited_to and not settings.is_at(invited_to):
             raise ConfigurationError(
-                f"{issuer} is reached through the broker {invited_to}, but [broker] in {self.home / 'agent.toml'} is "
+                f"{issuer} is reached through the broker {invited_to}, but [broker] in {self.home / FILE} is "
                 f"{settings.url}, and our login is for that one. If both are the same broker, or you have a login at "
-                f"the other, add a section [brokers.{issuer}] with url, user and password_file."
+                f"the other, add a section [brokers.{issuer}] with url, user and password_file; if this is a typing "
+                "error, correct url in [broker]."
             )
-        authority = self.home / settings.ca_file if settings.ca_file else None
+        section = f"[{f'brokers.{issuer}' if issuer in self.config.brokers else 'broker'}] in {self.home / FILE}"
         return BrokerAccess(
             url=invited_to or settings.location(issuer),
             user=settings.user or self.name,
-            login=self._login(settings, f"brokers.{issuer}" if issuer in self.config.brokers else "broker"),
-            authority=authority,
+            login=self._login(settings, section),
+            authority=readable(f"ca_file of {section}:", self.home / settings.ca_file) if settings.ca_file else None,
         )
 
     def _login(self, settings: Broker, section: str) -> Any:
         from agents.adapters.amqp.access import ClientCertificate, PasswordFile
 
         if settings.certificate_file and settings.key_file:
-            return ClientCertificate(self.home / settings.certificate_file, self.home / settings.key_file)
+            certificate = readable(f"certificate_file of {section}:", self.home / settings.certificate_file)
+            return ClientCertificate(certificate, secret(f"key_file of {section}:", self.home / settings.key_file))
         if settings.password_file:
-            return PasswordFile(self.home / settings.password_file)
+            return PasswordFile(secret(f"password_file of {section}:", self.home / settings.password_file))
         raise ConfigurationError(
-            f"the broker at {settings.url} needs a login, and [{section}] in {self.home / 'agent.toml'} has none: add "
+            f"the broker at {settings.url} needs a login, and {section} has none: add "
             f"password_file (and user, if it is not '{self.name}'), or certificate_file and key_file."
         )
 

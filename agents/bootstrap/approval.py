@@ -12,6 +12,10 @@ REASON_MAX = 300
 """Longest reason, in characters: it must fit one field of a problem."""
 
 
+ID_END_MIN = 8
+"""Fewest characters of an id's end that name a request: fewer may fit another one by chance, none at all fits all."""
+
+
 def held(agent: Agent) -> tuple[TransactionRecord, ...]:
     """The requests that wait for a decision, oldest first."""
     records = agent.ledger.list_transactions(Role.ISSUER, {State.PENDING})
@@ -19,7 +23,12 @@ def held(agent: Agent) -> tuple[TransactionRecord, ...]:
 
 
 def decide(agent: Agent, id: str, *, allow: bool, reason: str) -> TransactionRecord:
-    """Record the decision on the one request whose id ends in `id`. Raises `ConfigurationError`."""
+    """Record the decision on the one request whose id is `id`, or ends in it. Raises `ConfigurationError`."""
+    if len(id) < ID_END_MIN:
+        raise ConfigurationError(
+            f"'{id}' names no request: wanted its whole id, or at least the last {ID_END_MIN} characters of it. "
+            "See `agent pending`."
+        )
     if not allow and not 0 < len(reason) <= REASON_MAX:
         raise ConfigurationError(
             f"--reason has {len(reason)} characters; wanted 1 to {REASON_MAX}: the requester reads it."

@@ -50,7 +50,7 @@ class RunningBroker:
     broker: OwnBroker
     kind: str
     url: str
-    """`amqp://host:port`, without a virtual host."""
+    """`amqp://localhost:port`, as an operator writes it, without a virtual host."""
     logins: tuple[Login, ...]
 
 
@@ -104,7 +104,7 @@ def running_broker(directory: Path, partnership: Partnership, port: int | None =
     choice = find_broker({})
     passwords = directory / PASSWORDS
     with _own_broker(choice, directory, broker_definitions(partnership, passwords), port) as broker:
-        url = f"amqp://127.0.0.1:{broker.port}"
+        url = f"amqp://localhost:{broker.port}"
         logins = (
             Login(organisation, issuer, f"{url}/{virtual_host(issuer)}", password_file(passwords, organisation))
             for issuer, requesters in partnership.partners().items()

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import stat
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
-from agents.adapters import files
 from agents.bootstrap.agent import Agent
+from agents.bootstrap.asking import Ask, own_key_path, read_request
 from agents.core.effects import TransactionKey
 from agents.core.requester import Enrollment
-from agents.errors import ConfigurationError, StateError
+from agents.errors import ConfigurationError
 from agents.ports import Log
 from agents.service.enrolling import REQUEST_LIFETIME, begin, require_known, require_usable, take_in
-from protocol.csr import CertificationRequest, KeyKind, SubjectName, build_csr, parse_csr, read_csr_file
+from protocol.csr import CertificationRequest, build_csr, parse_csr
 from protocol.invitation import TEXT_MAX, Invitation, decode_invitation
-from protocol.messages import LIFETIME_SECONDS_MAX
 from protocol.names import OrganisationName, TransactionId
 from protocol.transaction import Role, is_final
 
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What the operator asks for. With `csr_file` the request is that file's and names and key kind are not asked."""
-
-    issuer: str | None
-    names: tuple[SubjectName, ...] = ()
-    common_name: str | None = None
-    key_kind: KeyKind = KeyKind.P256
-    csr_file: Path | None = None
-    key_file: Path | None = None
-    lifetime: timedelta | None = None
+__all__ = ["Ask", "Plan", "choose_issuer", "plan", "read_invitation", "start"]
 
 
 def read_invitation(path: Path | None, text: str | None) -> Invitation | None:
@@ -73,30 +60,6 @@ def choose_issuer(agent: Agent, invitation: Invitation | None, named: str | None
     raise ConfigurationError(f"which issuer? {found}; the first enrollment with an issuer needs --invitation.")
 
 
-def read_request(ask: Ask) -> CertificationRequest | None:
-    """The request in the operator's file, None where a new one is to be made.
-
-    Raises `ConfigurationError` where what is asked for does not go together, `RequestError` or `StateError`.
-    """
-    _require_sense(ask)
-    if ask.csr_file is None:
-        return None
-    return parse_csr(read_csr_file(files.read_foreign(files.given("--csr", ask.csr_file))))
-
-
-def _require_sense(ask: Ask) -> None:
-    """Refuse what would otherwise be passed over in silence."""
-    if ask.csr_file and (ask.names or ask.common_name):
-        raise ConfigurationError("--csr brings its own names: leave --dns, --uri, --email, --ip and --common-name out.")
-    if ask.key_file and not ask.csr_file:
-        raise ConfigurationError("--key goes with --csr: without a request of your own, a new key is made.")
-    if not ask.names and not ask.csr_file:
-        raise ConfigurationError("no name is asked for: give at least one, for example --dns api.client-b.example.")
-    if ask.lifetime is not None and not 1 <= ask.lifetime.total_seconds() <= LIFETIME_SECONDS_MAX:
-        most = LIFETIME_SECONDS_MAX // 86_400
-        raise ConfigurationError(f"--lifetime: got {ask.lifetime}, wanted at least 1s and at most {most}d.")
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Who will be asked, through which broker, and for what where that is not made first."""
@@ -113,7 +76,8 @@ def plan(agent: Agent, ask: Ask, invitation: Invitation | None) -> Plan:
     Raises `ConfigurationError`, `StateError` or `ProtocolError`.
     """
     request, issuer = read_request(ask), choose_issuer(agent, invitation, ask.issuer)
-    key_path = _foreign_key(ask.key_file, request) if request and ask.key_file else None
+    key_path = own_key_path(ask, request) if request else None
+    _ = agent.sealer
     access = agent.access(issuer, invitation.broker if invitation else None)
     if invitation:
         require_usable(invitation, agent.name, agent.ledger, agent.clock.now())
@@ -157,15 +121,3 @@ def _forget_keys(agent: Agent, issuer: OrganisationName) -> None:
     for record in agent.ledger.transactions(keys).values():
         if is_final(Role.REQUESTER, record.state):
             agent.credentials.forget_key(issuer, record.key.id)
-
-
-def _foreign_key(path: Path, csr: CertificationRequest) -> str:
-    """The absolute path of the operator's own key, proven to be the request's and usable without a passphrase."""
-    from agents.core.pem import parse_private_key, public_key_der
-
-    key = parse_private_key(files.read_private(files.given("--key", path)), None, str(path))
-    if public_key_der(key.public_key()) != csr.key.spki:
-        raise StateError(
-            f"{path} is not the key of the certification request. Give the key that the CSR was made with."
-        )
-    return str(path.absolute())

@@ -47,6 +47,11 @@ def follow(
             time.sleep(POLL_SECONDS)
 
 
+def goes_on(key: TransactionKey) -> str:
+    """What to tell whoever stops following a transaction that has not ended."""
+    return f"nothing is lost: transaction {key.id} goes on with `agent run`; `agent status` shows it."
+
+
 def acknowledged(agent: Agent, key: TransactionKey) -> str | None:
     """The state that the issuer says it recorded, None as long as it has not said."""
     stored = agent.ledger.message(key, "enrollment.acknowledgement")
@@ -65,7 +70,7 @@ class _Obstacle:
 def _out_of_time(record: TransactionRecord, wait: float, obstacle: _Obstacle) -> TransactionRecord:
     if record.state in GOOD:
         return record
-    rest = f"nothing is lost: transaction {record.key.id} goes on with `agent run`, see `agent status`."
+    rest = goes_on(record.key)
     if obstacle.unreachable:
         raise UnreachableError(f"{obstacle.unreachable} After {wait:.0f} s the enrollment is {record.state}; {rest}")
     if obstacle.concern:

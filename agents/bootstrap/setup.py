@@ -15,6 +15,7 @@ from agents.adapters.home import finish_home, new_home
 from agents.adapters.keystore import organisation_files, trust_bundle, without_key_usage
 from agents.adapters.ledger import open_ledger
 from agents.bootstrap.answers import BrokerAnswers, Setup, require_sense
+from agents.bootstrap.logins import readable, secret
 from agents.config.agent import FILE, load_config, parse_broker_url, parse_config, parse_endpoint, parse_listen
 from agents.core.organisation import KeyType, OrganisationPlan
 from agents.errors import ConfigurationError
@@ -78,7 +79,10 @@ def _contents(setup: Setup, name: OrganisationName) -> dict[Path, bytes]:
 def _already_there(setup: Setup, name: OrganisationName) -> Made:
     there = load_config(setup.home).organisation.name
     if not setup.if_missing or there != name:
-        raise ConfigurationError(f"{setup.home} has the agent {there} already. Choose another --home, or use that one.")
+        raise ConfigurationError(
+            f"{setup.home} has the agent {there} already. Edit {setup.home / FILE} to change its settings, "
+            "or choose another --home."
+        )
     return Made(name, setup.home, Fingerprint.of(trust_bundle(setup.home)[0]))
 
 
@@ -142,13 +146,17 @@ def _config_text(setup: Setup, name: OrganisationName) -> str:
 
 
 def _broker_section(broker: BrokerAnswers) -> dict[str, str]:
-    paths = {
-        "password_file": broker.password_file,
-        "ca_file": broker.ca_file,
-        "certificate_file": broker.certificate_file,
-        "key_file": broker.key_file,
+    wanted = {
+        "password_file": (secret, broker.password_file),
+        "ca_file": (readable, broker.ca_file),
+        "certificate_file": (readable, broker.certificate_file),
+        "key_file": (secret, broker.key_file),
     }
     section = {"url": parse_broker_url(broker.url)}
     if broker.user:
         section["user"] = broker.user
-    return section | {key: os.path.abspath(path) for key, path in paths.items() if path}  # noqa: PTH100 - keeps links
+    for key, (checked, path) in wanted.items():
+        if path:
+            option = f"--broker-{key.replace('_', '-')}"
+            section[key] = os.path.abspath(checked(option, path))  # noqa: PTH100 - keeps links
+    return section

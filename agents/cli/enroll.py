@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agents.cli.enrolled import continues, interrupted, show_continued, show_outcome, show_plan
 from agents.cli.exits import ExitCode
 from agents.cli.options import DEFAULT_HOME, AsJson, Home
-from agents.cli.output import Output, fields, problem_text
+from agents.cli.output import Output
 
 if TYPE_CHECKING:
-    from agents.bootstrap.agent import Agent
-    from agents.bootstrap.enrollment import Ask
-    from agents.ports import TransactionRecord
     from protocol.csr import KeyKind, SubjectName
-    from protocol.invitation import Invitation
 
 
 def enroll(  # noqa: PLR0913 - the options of a command
@@ -56,6 +53,7 @@ def enroll(  # noqa: PLR0913 - the options of a command
     from agents.bootstrap import enrollment
     from agents.bootstrap.agent import Agent
     from agents.bootstrap.following import follow
+    from agents.bootstrap.repeating import earlier
     from agents.config.reading import duration_option
 
     kind, names = _key_kind(key_type), _names(dns, uri, email, ip)
@@ -68,15 +66,19 @@ def enroll(  # noqa: PLR0913 - the options of a command
         key_file=key,
         lifetime=duration_option("--lifetime", lifetime),
     )
-    agent, out = Agent(home), Output(as_json)
+    agent, out = Agent(home, terse=True), Output(as_json)
     invited = enrollment.read_invitation(*_source(invitation))
     enrollment.warn_of_readers(invitation, agent.log)
+    before = earlier(agent, ask, invited)
     if dry_run:
-        return _show_plan(agent, ask, invited, out)
-    transaction = enrollment.start(agent, ask, invited)
-    out.say(f"transaction {transaction.id} with {transaction.partner}")
-    record = follow(agent, transaction, wait, lambda record: out.say(f"  {record.state}"))
-    return _show(agent, record, out)
+        return show_continued(before, out) if before else show_plan(agent, ask, invited, out)
+    transaction = before.key if before else enrollment.start(agent, ask, invited)
+    out.say(continues(before) if before else f"transaction {transaction.id} with {transaction.partner}")
+    try:
+        record = follow(agent, transaction, wait, lambda record: out.say(f"  {record.state}"))
+    except KeyboardInterrupt:
+        return interrupted(transaction, as_json=as_json)
+    return show_outcome(agent, record, out)
 
 
 def _source(path: Path | None) -> tuple[Path | None, str | None]:
@@ -100,57 +102,3 @@ def _names(dns: list[str], uri: list[str], email: list[str], ip: list[str]) -> t
 
     asked = {NameKind.DNS: dns, NameKind.URI: uri, NameKind.EMAIL: email, NameKind.IP: ip}
     return tuple(SubjectName(kind, value) for kind, values in asked.items() for value in values)
-
-
-def _show_plan(agent: Agent, ask: Ask, invited: Invitation | None, out: Output) -> ExitCode:
-    from agents.bootstrap import enrollment
-
-    planned = enrollment.plan(agent, ask, invited)
-    request = planned.request
-    shown = {
-        "issuer": planned.issuer,
-        "names": [str(name) for name in (request.names if request else ask.names)],
-        "key": request.key.kind if request else ask.key_kind,
-        "lifetime_seconds": ask.lifetime.total_seconds() if ask.lifetime else None,
-        "broker": planned.broker,
-    }
-    lines = fields([(key, ", ".join(value) if isinstance(value, list) else value) for key, value in shown.items()])
-    out.show(shown, f"Would ask, and has sent nothing:\n{lines}")
-    return ExitCode.DONE
-
-
-def _show(agent: Agent, record: TransactionRecord, out: Output) -> ExitCode:
-    from agents.bootstrap.following import GOOD, acknowledged
-
-    recorded = acknowledged(agent, record.key)
-    result = {
-        "transaction": record.key.id,
-        "issuer": record.key.partner,
-        "state": record.state,
-        "issuer_state": recorded,
-        "serial": record.serial,
-        "problems": [item.model_dump(mode="json") for item in record.problems],
-        "credential": None,
-    }
-    if record.state not in GOOD:
-        out.show(result, "\n".join([f"{record.state} by {record.key.partner}:", *map(problem_text, record.problems)]))
-        return ExitCode.NEGATIVE
-    directory = agent.home / "credentials" / record.key.partner
-    result["credential"] = str(directory / ("current" if record.state == "verified" else str(record.serial)))
-    out.show(
-        result,
-        fields(
-            [
-                (str(record.state), f"serial {record.serial}"),
-                (f"{record.key.partner} says", _SAID.get(recorded, recorded)),
-                ("credential", result["credential"]),
-            ]
-        ),
-    )
-    return ExitCode.NEGATIVE if recorded == "lapsed" else ExitCode.DONE
-
-
-_SAID = {
-    None: "nothing yet; `agent status` will show it",
-    "lapsed": "lapsed: the confirmation came too late, and it no longer accepts this certificate; enroll again",
-}

@@ -40,6 +40,13 @@ def read_duration(value: object) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
+def show_duration(duration: timedelta) -> str:
+    """A whole number of seconds as `read_duration` reads it, in the largest unit that says it exactly."""
+    units = {unit: timedelta(**{name: 1}) for unit, name in _UNITS.items()}
+    unit = max((unit for unit in units if not duration % units[unit]), key=units.__getitem__)
+    return f"{duration // units[unit]}{unit}"
+
+
 def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
     """Every fault of a configuration file, one a line."""
     return "\n".join(_line(dict(item), model, source) for item in error.errors(include_url=False))

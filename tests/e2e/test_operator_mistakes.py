@@ -101,6 +101,10 @@ def test_an_invitation_that_could_not_be_written_is_not_made(workplace):
         ("--passphrase-file", "file", ()),
         ("--import-passphrase-file", "file", ("--import-ca", ".")),
         ("--import-ca", "directory", ()),
+        ("--broker-password-file", "file", ("--broker", "amqp://b")),
+        ("--broker-ca-file", "file", ("--broker", "amqps://b")),
+        ("--broker-certificate-file", "file", ("--broker", "amqps://b", "--broker-key-file", __file__)),
+        ("--broker-key-file", "file", ("--broker", "amqps://b", "--broker-certificate-file", __file__)),
     ],
 )
 def test_what_init_is_pointed_to_must_be_there(tmp_path, option, kind, beside):
@@ -111,6 +115,30 @@ def test_what_init_is_pointed_to_must_be_there(tmp_path, option, kind, beside):
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "beside"),
+    [("--broker-password-file", ()), ("--broker-key-file", ("--broker-certificate-file", __file__))],
+)
+def test_init_refuses_a_login_that_everybody_can_read(tmp_path, option, beside):
+    login = tmp_path / "login"
+    login.touch(0o600)
+    login.chmod(0o644)
+    asked = ("init", "--name", "client-x", "--broker", "amqps://b", *beside, option, login)
+    agent(*asked, AGENT_HOME=str(tmp_path / "home")).expect(2).says(option, "mode 0644", f"chmod 600 '{login}'")
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_login_that_is_gone_is_a_mistake_on_this_side_and_nothing_is_begun(workplace):
+    (workplace / "password").rename(workplace / "elsewhere")
+    try:
+        said = enroll(workplace, *NAMES).expect(2)
+    finally:
+        (workplace / "elsewhere").rename(workplace / "password")
+    said.says("on this side", f"{workplace / 'password'}: there is no such file")
+    seen = agent("status", "--json", AGENT_HOME=str(workplace / "client-b")).expect(0).json
+    assert (seen["partners"], seen["transactions"]) == ([], [])
+
+
 def test_a_form_of_the_log_that_there_is_not_is_refused(workplace):
     agent("run", "--log", "yaml", AGENT_HOME=str(workplace / "client-b")).expect(2).says(
         "--log 'yaml'", "auto, json, text"
@@ -118,8 +146,30 @@ def test_a_form_of_the_log_that_there_is_not_is_refused(workplace):
 
 
 def test_a_name_that_no_certificate_can_carry_is_shown_as_it_was_given(workplace):
-    enroll(workplace, "--uri", "two words").expect(1).says("uri:two words", "without spaces")
-    enroll(workplace, *NAMES, "--common-name", "a\x07b").expect(1).says(r"common name 'a\x07b'")
+    for also in ((), ("--dry-run",)):
+        enroll(workplace, "--uri", "two words", *also).expect(2).says("uri:two words", "without spaces")
+        enroll(workplace, *NAMES, "--common-name", "a\x07b", *also).expect(2).says(r"common name 'a\x07b'")
+        enroll(workplace, "--dns", "bad name", *also).expect(2).says("on the command line", "bad name")
+        enroll(workplace, "--ip", "1.2.3", *also).expect(2).says("on the command line", "1.2.3")
+    assert not (workplace / "client-b" / "credentials").exists()
+
+
+def test_a_key_that_is_not_the_requests_is_a_mistake_on_the_command_line(workplace):
+    other = workplace / "other.key"
+    openssl = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(other)]
+    subprocess.run(openssl, check=True, capture_output=True, timeout=60)
+    other.chmod(0o600)
+    said = enroll(workplace, "--csr", workplace / "own.csr", "--key", other).expect(2)
+    said.says(f"--key {other} is not the key of the certification request")
+
+
+@pytest.mark.parametrize(
+    ("option", "shown"),
+    [((), "the issuer's default"), (("--lifetime", "9600h"), "400d"), (("--lifetime", "90m"), "90m")],
+)
+def test_a_dry_run_says_a_lifetime_as_the_option_takes_it(workplace, option, shown):
+    said = enroll(workplace, *NAMES, *option, "--dry-run").expect(0)
+    assert [line for line in said.out.splitlines() if "lifetime" in line] == [f"lifetime  {shown}"]
 
 
 def test_a_channel_that_was_never_opened_says_who_has_to_enroll(workplace):

@@ -47,7 +47,7 @@ def test_a_held_request_is_approved_and_the_requester_gets_its_certificate_witho
     assert (waiting["partner"], waiting["names"]) == (manual.requester.name, [f"dns:{manual.name()}"])
     assert manual.requester.state(waiting["id"]) == "pending"
 
-    said = manual.issuer.ask("approve", waiting["id"][-6:])
+    said = manual.issuer.ask("approve", waiting["id"][-8:])
     assert (said["decision"], said["daemon_running"]) == ("approved", True)
     told, _ = manual.following.communicate()
     assert manual.following.returncode == 0

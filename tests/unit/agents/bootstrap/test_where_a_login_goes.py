@@ -37,8 +37,46 @@ def test_the_invitations_virtual_host_on_our_own_broker_is_used(agent):
     ],
 )
 def test_our_login_goes_to_no_other_broker(agent, url):
-    with pytest.raises(ConfigurationError, match=r"our login is for that one.*\[brokers\.client-c\]"):
+    said = r"our login is for that one.*\[brokers\.client-c\].*if this is a typing error, correct url in \[broker\]"
+    with pytest.raises(ConfigurationError, match=said):
         agent.access(C, url)
+
+
+def test_a_password_file_that_cannot_be_used_is_told_before_anything_is_sent(agent):
+    """Whoever set it up, the fault is on this side."""
+    file, place = agent.home.parent / "password", f"password_file of [broker] in {agent.home / 'agent.toml'}"
+    file.chmod(0o604)
+    with pytest.raises(ConfigurationError) as caught:
+        agent.access(C)
+    for words in (f"{place}: {file}", "mode 0604", f"chmod 600 '{file}'"):
+        assert words in str(caught.value)
+    file.unlink()
+    with pytest.raises(ConfigurationError) as caught:
+        agent.access(C)
+    assert f"{place}: {file}: there is no such file" in str(caught.value)
+
+
+def test_a_login_may_be_shared_with_a_group_and_be_a_link(agent):
+    file = agent.home.parent / "password"
+    elsewhere = file.rename(file.with_name("put-in-place"))
+    elsewhere.chmod(0o640)
+    file.symlink_to(elsewhere)
+    assert agent.access(C).user == "client-b"
+
+
+@pytest.mark.parametrize("missing", ["ca.pem", "certificate.pem", "key.pem"])
+def test_each_file_of_a_login_with_a_certificate_must_be_there(tmp_path, missing):
+    pems = [tmp_path / name for name in ("ca.pem", "certificate.pem", "key.pem")]
+    for pem in pems:
+        os.close(os.open(pem, os.O_CREAT | os.O_WRONLY, 0o600))
+    broker = BrokerAnswers("amqps://broker.example", "client-b", None, *pems)
+    set_up(Setup(home=tmp_path / "b", name="client-b", title="Client B", broker=broker))
+    agent = Agent(tmp_path / "b")
+    assert agent.access(C).authority == tmp_path / "ca.pem"
+    (tmp_path / missing).unlink()
+    with pytest.raises(ConfigurationError, match="there is no such file"):
+        agent.access(C)
+    agent.ledger.close()
 
 
 def test_a_broker_without_a_login_is_told_with_the_file_and_the_keys_to_set(tmp_path):
@@ -58,6 +96,7 @@ def test_a_broker_without_a_login_is_told_with_the_file_and_the_keys_to_set(tmp_
 def test_a_section_for_the_issuer_counts_more_than_its_invitation(agent):
     with (agent.home / "agent.toml").open("a") as file:
         file.write('\n[brokers.client-c]\nurl = "amqp://theirs.example"\npassword_file = "other"\n')
+    os.close(os.open(agent.home / "other", os.O_CREAT | os.O_WRONLY, 0o600))
     reopened = Agent(agent.home)
     assert reopened.access(C, "amqp://elsewhere.example/enroll.client-c").url == "amqp://theirs.example/enroll.client-c"
     reopened.ledger.close()

@@ -1,0 +1,110 @@
+"""What `agent enroll` says: what it would ask, what it goes on with, what became of it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from agents.cli.exits import HERE, ExitCode, Failure, render
+from agents.cli.output import Output, at, fields, problem_text
+
+if TYPE_CHECKING:
+    from agents.bootstrap.agent import Agent
+    from agents.bootstrap.asking import Ask
+    from agents.core.effects import TransactionKey
+    from agents.ports import TransactionRecord
+    from protocol.invitation import Invitation
+
+
+def continues(before: TransactionRecord) -> str:
+    """That nothing new is begun, and what would."""
+    from agents.bootstrap.following import GOOD
+
+    begun = f"transaction {before.key.id} with {before.key.partner}, begun at {at(before.created_at)}"
+    if before.state in GOOD:
+        return f"this invitation was used by {begun}; to enroll again, leave --invitation out"
+    return f"continues {begun}"
+
+
+def interrupted(transaction: TransactionKey, *, as_json: bool) -> ExitCode:
+    """Ctrl-C ends the command, not the enrollment."""
+    from agents.bootstrap.following import goes_on
+
+    stopped = Failure(ExitCode.INTERRUPTED, KeyboardInterrupt.__name__, HERE, f"stopped; {goes_on(transaction)}")
+    print(render(stopped, as_json=as_json), file=sys.stderr)
+    return stopped.code
+
+
+def show_continued(before: TransactionRecord, out: Output) -> ExitCode:
+    """A dry run of what is under way already."""
+    result = {"transaction": before.key.id, "issuer": before.key.partner, "state": before.state}
+    out.show(result, f"Would ask for nothing new: {continues(before)}")
+    return ExitCode.DONE
+
+
+def show_plan(agent: Agent, ask: Ask, invited: Invitation | None, out: Output) -> ExitCode:
+    """A dry run. Raises as `agents.bootstrap.enrollment.plan`."""
+    from agents.bootstrap import enrollment
+    from agents.config.reading import show_duration
+
+    planned = enrollment.plan(agent, ask, invited)
+    request = planned.request
+    names = [str(name) for name in (request.names if request else ask.names)]
+    key = request.key.kind if request else ask.key_kind
+    shown = {
+        "issuer": planned.issuer,
+        "names": names,
+        "key": key,
+        "lifetime_seconds": ask.lifetime.total_seconds() if ask.lifetime else None,
+        "broker": planned.broker,
+    }
+    lines = fields(
+        [
+            ("issuer", planned.issuer),
+            ("names", ", ".join(names)),
+            ("key", key),
+            ("lifetime", show_duration(ask.lifetime) if ask.lifetime else "the issuer's default"),
+            ("broker", planned.broker),
+        ]
+    )
+    out.show(shown, f"Would ask, and has sent nothing:\n{lines}")
+    return ExitCode.DONE
+
+
+def show_outcome(agent: Agent, record: TransactionRecord, out: Output) -> ExitCode:
+    """Where the enrollment stands at its end, and the exit code for that."""
+    from agents.bootstrap.following import GOOD, acknowledged
+
+    recorded = acknowledged(agent, record.key)
+    result = {
+        "transaction": record.key.id,
+        "issuer": record.key.partner,
+        "state": record.state,
+        "issuer_state": recorded,
+        "begun_at": record.created_at,
+        "serial": record.serial,
+        "problems": [item.model_dump(mode="json") for item in record.problems],
+        "credential": None,
+    }
+    if record.state not in GOOD:
+        out.show(result, "\n".join([f"{record.state} by {record.key.partner}:", *map(problem_text, record.problems)]))
+        return ExitCode.NEGATIVE
+    directory = agent.home / "credentials" / record.key.partner
+    result["credential"] = str(directory / ("current" if record.state == "verified" else str(record.serial)))
+    out.show(
+        result,
+        fields(
+            [
+                (str(record.state), f"serial {record.serial}"),
+                (f"{record.key.partner} says", _SAID.get(recorded, recorded)),
+                ("credential", result["credential"]),
+            ]
+        ),
+    )
+    return ExitCode.NEGATIVE if recorded == "lapsed" else ExitCode.DONE
+
+
+_SAID = {
+    None: "nothing yet; `agent status` will show it",
+    "lapsed": "lapsed: the confirmation came too late, and it no longer accepts this certificate; enroll again",
+}
