@@ -23,6 +23,7 @@ FILE_MAX = 65_536
 
 _TEXT = """\
 # What {partner} may have certified by us. Whatever is not allowed here is refused; an empty list allows nothing.
+# Without this file {partner} is shut out: its requests are refused, and its certificates at our channel.
 # Try a request against this file:  agent policy check REQUEST.pem --policy {partner}.toml
 
 # "automatic": what every rule allows is issued at once. "manual": a person must approve it.
