@@ -62,6 +62,13 @@ def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, man
     return Agreed(invitation, text, path)
 
 
+def report_unusable(agent: Agent) -> None:
+    """Log which agreements cannot be used, before a partner meets one; the others are kept to all the same."""
+    for partner, why in agent.policies.unusable().items():
+        fix = f"mend {agent.policies.path(partner)}, it is read again at once; until then {partner} is refused"
+        agent.log.error("policy unusable", partner=partner, why=why, fix=fix)
+
+
 def _require_place(out: Path) -> None:
     """Say before anything is recorded that the invitation could not be written."""
     if out.exists():

@@ -25,7 +25,7 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
     said = (agent.health() or {}) if running else {}
     links = said.get("links", [])
     ledger, now = agent.ledger, agent.clock.now()
-    partners = ledger.partners()
+    partners, unusable = ledger.partners(), agent.policies.unusable()
     origins = {agent.name, *(partner.name for partner in partners if partner.broker)}
     return {
         "organisation": agent.name,
@@ -33,14 +33,14 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
         "root": agent.root,
         "running": running,
         "silent": running and not _is_fresh(said, now),
-        "healthy": running and _is_fresh(said, now) and all(map(_is_well, links)),
+        "healthy": running and _is_fresh(said, now) and all(map(_is_well, links)) and not unusable,
         "said_at": said.get("at"),
         "channel": said.get("channel"),
         "links": links,
         "waiting_to_leave": sum(len(ledger.outbox(origin, limit=1000)) for origin in origins),
         "waiting_for_approval": _waiting_for_approval(ledger.list_transactions(Role.ISSUER, {State.PENDING})),
         "quarantined": ledger.quarantine_count(),
-        "partners": [_partner(agent, partner) for partner in partners],
+        "partners": [_partner(agent, partner, unusable.get(partner.name)) for partner in partners],
         "transactions": [_transaction(record) for record in ledger.list_transactions(limit=limit)],
         "certificates": [_certificate(agent, record, now) for record in ledger.certificates()[:SHOWN_CERTIFICATES]],
     }
@@ -59,11 +59,12 @@ def _waiting_for_approval(records: tuple[TransactionRecord, ...]) -> int:
     return sum(record.approval is None for record in records)
 
 
-def _partner(agent: Agent, partner: PartnerRecord) -> dict[str, Any]:
+def _partner(agent: Agent, partner: PartnerRecord, unusable: str | None) -> dict[str, Any]:
     session = agent.ledger.last_session(partner.name)
     return {
         "name": partner.name,
         "agreed": partner.agreed,
+        "agreement_unusable": unusable,
         "broker": partner.broker,
         "endpoint": str(partner.endpoint) if partner.endpoint else None,
         "roots": [anchor.fingerprint for anchor in partner.anchors],

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agents.cli.options import DEFAULT_HOME, AsJson, Home
 from agents.cli.output import Output, clean, fields
+
+if TYPE_CHECKING:
+    from agents.config.agent import AgentConfig
 
 
 def init(  # noqa: PLR0913 - the options of a command
@@ -57,6 +61,7 @@ def init(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Set up this organisation's agent: its own CA, identity and configuration, in one directory."""
     from agents.bootstrap.setup import BrokerAnswers, Setup, set_up
+    from agents.config.agent import load_config
 
     login = BrokerAnswers(
         broker, broker_user, broker_password_file, broker_ca_file, broker_certificate_file, broker_key_file
@@ -79,8 +84,23 @@ def init(  # noqa: PLR0913 - the options of a command
     )
     for warning in made.warnings:
         print(f"warning: {clean(warning)}", file=sys.stderr)
-    next_step = f"agent --help; then: agent run --home {home}"
+    steps = _next_steps(load_config(made.home), made.home)
     Output(as_json).show(
         made,
-        fields([("agent", made.name), ("home", made.home), ("root SHA-256", made.root), ("next", next_step)]),
+        fields([("agent", made.name), ("home", made.home), ("root SHA-256", made.root), *steps]),
     )
+
+
+def _next_steps(config: AgentConfig, home: Path) -> list[tuple[str, str]]:
+    """What its operator does next with an agent that was just made."""
+    here = "" if home == DEFAULT_HOME.expanduser() else f" --home {shlex.quote(str(home))}"
+    if config.channel:
+        steps = [
+            ("next", f"agent invite PARTNER --dns '**.PARTNER.example' --out FILE{here}"),
+            ("", f"agent run{here}"),
+        ]
+    else:
+        steps = [("next", f"agent enroll --invitation FILE --dns NAME{here}")]
+    if config.broker or config.brokers:
+        return steps
+    return [("first", f"add [broker] with url and password_file to {home / 'agent.toml'}, to enroll at all"), *steps]

@@ -29,6 +29,7 @@ def text_of(seen: Seen, now: datetime) -> str:
         _section(
             "partners", ("name", "we issue to it", "last channel", "root SHA-256"), map(_partner, seen["partners"])
         ),
+        *_unusable(seen["partners"]),
         _section(
             "transactions",
             ("id ends in", "as", "partner", "state", "names"),
@@ -72,7 +73,11 @@ def _daemon(seen: Seen) -> str:
 def _channel(seen: Seen) -> str:
     if seen["channel"]:
         return f"listens on {seen['channel']}"
-    return "does not listen: agent.toml has no [channel], which only issuers need" if seen["running"] else "does not listen: no daemon runs"
+    return (
+        "does not listen: agent.toml has no [channel], which only issuers need"
+        if seen["running"]
+        else "does not listen: no daemon runs"
+    )
 
 
 def _section(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]], notes: Sequence[str] = ()) -> str:
@@ -98,6 +103,12 @@ def _partner(one: Seen) -> tuple[Any, ...]:
     roots = ", ".join(f"{root[:16]}..." for root in one["roots"]) or "none yet"
     last = _at(one["last_channel"]) if one["last_channel"] else "never"
     return one["name"], "yes" if one["agreed"] else "no", last, roots
+
+
+def _unusable(partners: Iterable[Seen]) -> Iterable[str]:
+    """Agreements that nothing is issued by."""
+    troubles = ((one["name"], one.get("agreement_unusable")) for one in partners)
+    return (wrapped(f"Agreement with {name} unusable, it is refused: {why}") for name, why in troubles if why)
 
 
 def _transaction(one: Seen) -> tuple[Any, ...]:

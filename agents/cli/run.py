@@ -45,10 +45,12 @@ def run(
     if issue_for:
         _issue(agent, issue_for, stop)
         return
+    from agents.bootstrap.agreement import report_unusable
     from agents.bootstrap.serving import make_daemon
 
     agent.lock.acquire()
     try:
+        report_unusable(agent)
         make_daemon(agent).run(stop)
     finally:
         agent.ledger.close()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agents.config.policy import load_policy
 from agents.errors import ConfigurationError
+from protocol.errors import NameSyntaxError
 from protocol.names import OrganisationName
 
 if TYPE_CHECKING:
@@ -30,6 +31,18 @@ class PolicyFiles:
     def path(self, partner: OrganisationName) -> Path:
         """Where the agreement with `partner` is written down."""
         return self._directory / f"{partner}.toml"
+
+    def unusable(self) -> dict[OrganisationName, str]:
+        """Why agreements cannot be used, by partner: those whose files are written wrongly, or cannot be read."""
+        found = {}
+        for path in sorted(self._directory.glob("*.toml")):
+            try:
+                self.policy_of(OrganisationName(path.stem))
+            except NameSyntaxError:  # a file that no partner's name leads to
+                continue
+            except ConfigurationError as error:
+                found[OrganisationName(path.stem)] = str(error)
+        return found
 
     def policy_of(self, partner: OrganisationName) -> Policy | None:
         """The agreement with `partner`, None without one. Raises `ConfigurationError` if its file cannot be used."""

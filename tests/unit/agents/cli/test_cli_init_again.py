@@ -38,5 +38,5 @@ def test_another_agent_in_the_home_or_no_such_wish_is_a_usage_error(init, tmp_pa
     made = files(tmp_path)
     code, out, err = init(*again)
     assert (code, out) == (exits.ExitCode.USAGE, "")
-    assert "has the agent client-b already" in err
+    assert f"has the agent client-b already. Edit {tmp_path / 'home' / 'agent.toml'} to change its settings" in err
     assert files(tmp_path) == made

@@ -1,0 +1,52 @@
+"""An agreement that is written wrongly shows at once, and costs nobody else anything."""
+
+import pytest
+
+from agents.bootstrap.agreement import agree, report_unusable
+from agents.bootstrap.overview import overview
+from agents.cli.overviews import text_of
+from protocol.names import OrganisationName
+
+B = OrganisationName("client-b")
+
+
+@pytest.fixture
+def mistyped(issuer):
+    """An issuer with two agreements, of which client-b's has a typing error."""
+    agree(issuer, "client-d", ("**.client-d.example",), "1h", manual=False, out=issuer.home.parent / "for-d")
+    path = issuer.policies.path(B)
+    path.write_text(path.read_text().replace('approval = "automatic"', 'approval = "automatc"'))
+    (path.parent / "not_a_name.toml").write_text("approval = 1")
+    return issuer
+
+
+def test_the_overview_says_which_and_why(mistyped):
+    seen = overview(mistyped, 10)
+    partners = {one["name"]: one["agreement_unusable"] for one in seen["partners"]}
+    assert partners["client-d"] is None
+    assert [word for word in (str(mistyped.policies.path(B)), "approval", "automatc") if word not in partners[B]] == []
+    text = " ".join(text_of(seen, mistyped.clock.now()).split())
+    assert "Agreement with client-b unusable, it is refused:" in text
+    assert "automatc" in text
+    assert "client-d unusable" not in text
+
+
+def test_no_agent_with_an_unusable_agreement_is_healthy(mistyped, monkeypatch):
+    monkeypatch.setattr(mistyped.lock, "is_held", lambda: True)
+    monkeypatch.setattr(mistyped, "health", lambda: {"at": mistyped.clock.now().isoformat(), "links": []})
+    assert not overview(mistyped, 10)["healthy"]
+    mistyped.policies.path(B).unlink()
+    assert overview(mistyped, 10)["healthy"]
+
+
+def test_the_log_says_it_at_the_start_with_the_file_to_mend(mistyped, capsys):
+    report_unusable(mistyped)
+    (line,) = capsys.readouterr().err.splitlines()
+    for word in ("policy unusable", "automatc", f"mend {mistyped.policies.path(B)}", "client-b is refused"):
+        assert word in line
+
+
+def test_an_agent_without_agreements_has_none_that_are_unusable(requester, capsys):
+    report_unusable(requester)
+    assert capsys.readouterr().err == ""
+    assert requester.policies.unusable() == {}
