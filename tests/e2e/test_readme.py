@@ -138,6 +138,25 @@ def test_under_the_root_that_the_readme_makes_strict_validators_accept_what_we_i
     assert (done.returncode, done.stderr, made.warnings) == (0, "", ())
 
 
+def test_who_only_enrolls_needs_what_the_readme_says(scene):
+    (block,) = SECTIONS["You are the requester"]
+    init, enroll, run = (shlex.split(command)[1:] for command in commands(block.text))
+    name, login = scene.realm.requesters[1], dict(batched(scene.login_options(scene.realm.requesters[1])))
+    scene.issuer.start()
+    requester = scene.known(name, scene.directory / "alone")
+    given = {**login, "--name": name, "--dns": f"api.{name}.example", "--invitation": scene.invitation(requester)}
+    assert {word for word in init + enroll if word.startswith("--")} == {*given, "--broker-ca-file"}
+    requester.run("init", *(word for pair in given.items() if pair[0] in init for word in pair)).expect(0)
+    requester.run("enroll", *(word for pair in given.items() if pair[0] in enroll for word in pair)).expect(0)
+    assert run == ["run"]
+    requester.start()
+
+
+def batched(words):
+    """Options and their values, in pairs."""
+    return zip(words[::2], words[1::2], strict=True)
+
+
 def test_the_makefile_has_the_targets_that_the_readme_names():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:^|`)make ([a-z]+)\b", TEXT, re.MULTILINE))
