@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from agents.adapters.ledger.encoding import WRITES, Row, Write
+from agents.adapters.ledger.encoding import WRITES, Write
 from agents.adapters.ledger.merging import merge
+from agents.adapters.ledger.rows import Row
 from agents.adapters.ledger.statements import Insert, Statement, last_sequence
 from agents.core.effects import Effect
 

@@ -1,7 +1,7 @@
 """The statements that write, for SQLite and PostgreSQL alike.
 
 A conflict is never an error of the database: a statement that conflicts changes no row, and the count tells. Each
-function takes the dialect's `insert` and returns the statement; its bound names are those of `encoding`.
+function takes the dialect's `insert` and returns the statement; its bound names are those of `rows`.
 """
 
 from __future__ import annotations
