@@ -378,8 +378,13 @@ class ChannelListener(Protocol):
 class Crew(Protocol):
     """Issuer processes beside the daemon's own."""
 
-    def tend(self) -> int:
-        """Start whoever is missing. Returns how many run. Raises `OSError`."""
+    wanted: int
+    """How many there should be."""
+    running: int
+    """How many the last `tend` found: fewer than wanted as long as one ends again and again, or cannot be started."""
+
+    def tend(self) -> None:
+        """Start whoever is missing. Raises `OSError`."""
 
     def stop(self, grace: float) -> None:
         """End them all within `grace` seconds each, or kill them."""

@@ -19,17 +19,18 @@ class IssuingCrew:
     def __init__(self, home: Path, count: int, log: Log) -> None:
         program = [sys.executable, "-m", "agents.cli.main", "run", "--home", str(home)]
         self._command = [*program, "--issue-for", str(os.getpid())]
-        self._count, self._log = count, log
+        self.wanted, self.running = count, 0
+        self._log = log
         self._crew: list[subprocess.Popen[bytes]] = []
 
-    def tend(self) -> int:
-        """Start whoever is missing. Returns how many run. Raises `OSError` if a process cannot be started."""
+    def tend(self) -> None:
+        """Start whoever is missing. Raises `OSError` if a process cannot be started."""
         for ended in [one for one in self._crew if one.poll() is not None]:
             self._log.error("an issuing process ended", pid=ended.pid, code=ended.returncode, fix="see its log above")
             self._crew.remove(ended)
-        while len(self._crew) < self._count:
+        self.running = len(self._crew)
+        while len(self._crew) < self.wanted:
             self._crew.append(subprocess.Popen(self._command, stdin=subprocess.DEVNULL))  # noqa: S603 - this program
-        return len(self._crew)
 
     def stop(self, grace: float) -> None:
         """Let each finish what it has in hand, for `grace` seconds; then kill it."""

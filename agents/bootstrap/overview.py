@@ -37,6 +37,7 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
         "said_at": said.get("at"),
         "channel": said.get("channel"),
         "links": links,
+        "issuing_processes": said.get("issuing_processes"),
         "waiting_to_leave": sum(len(ledger.outbox(origin, limit=1000)) for origin in origins),
         "waiting_for_approval": _waiting_for_approval(ledger.list_transactions(Role.ISSUER, {State.PENDING})),
         "quarantined": ledger.quarantine_count(),

@@ -67,6 +67,8 @@ def _daemon(seen: Seen) -> str:
     if seen["silent"]:
         since = f"since {_at(seen['said_at'])}" if seen["said_at"] else "so far"
         return f"running, but silent {since}: it hangs or its disk is full, see its log; what follows may be old"
+    if crew := seen["issuing_processes"]:
+        return f"running, issuing processes {crew['running']} of {crew['wanted']}"
     return "running"
 
 

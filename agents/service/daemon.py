@@ -131,7 +131,18 @@ class Daemon:
             for (role, issuer), why in self._faults.items()
         ]
         channel = str(self._listening) if self._listening else None
-        return {"at": self._clock.now().isoformat(), "links": links + faults, "channel": channel}
+        return {
+            "at": self._clock.now().isoformat(),
+            "links": links + faults,
+            "channel": channel,
+            "issuing_processes": self._issuing_processes(),
+        }
+
+    def _issuing_processes(self) -> dict[str, int] | None:
+        """Ours and those of the crew; None while this process alone issues, or nobody."""
+        if self._crew is None or (Role.ISSUER, self._us) not in self._links:
+            return None
+        return {"running": 1 + self._crew.running, "wanted": 1 + self._crew.wanted}
 
     def _link_health(self, key: LinkKey, link: Link) -> dict[str, Any]:
         health = link.bus.health()

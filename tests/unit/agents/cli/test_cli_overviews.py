@@ -25,6 +25,7 @@ QUIET = {
     "said_at": NOW.isoformat(),
     "channel": None,
     "links": [],
+    "issuing_processes": None,
     "waiting_to_leave": 0,
     "waiting_for_approval": 0,
     "quarantined": 0,
@@ -89,6 +90,11 @@ def test_the_channel_is_said_to_listen_or_why_not(parts, said):
 def test_a_daemon_that_hangs_is_said_to_be_silent_since_when():
     assert "silent since 2026-11-23 22:18 UTC" in line_with(shown(silent=True), "daemon")
     assert "silent so far" in line_with(shown(silent=True, said_at=None), "daemon")
+
+
+def test_where_several_processes_issue_it_is_said_how_many_run():
+    crew = {"running": 1, "wanted": 2}
+    assert line_with(shown(issuing_processes=crew), "daemon").endswith("running, issuing processes 1 of 2")
 
 
 def test_whoever_was_refused_reads_the_first_problem_under_the_transaction_and_where_the_rest_is():

@@ -40,9 +40,16 @@ class Running:
         self.reports, self.changed = [], threading.Condition()
         self.opened, self.broken = [], {}
         self.stop = threading.Event()
-        settings = {"listener": self.listener, "report": self.note, **parts}
+        settings = {"listener": self.listener, "report": self.note, "crew": None, **parts}
         self.daemon = Daemon(
-            B, world.b.ledger, self.open_link, settings["listener"], None, settings["report"], world.clock, self.log
+            B,
+            world.b.ledger,
+            self.open_link,
+            settings["listener"],
+            settings["crew"],
+            settings["report"],
+            world.clock,
+            self.log,
         )
         self.thread = threading.Thread(target=self.daemon.run, args=(self.stop,))
 
@@ -128,6 +135,27 @@ def test_a_broker_that_is_down_shows(world, start):
     running.says(lambda report: not report["links"][0]["connected"])
     world.broker.come_up()
     running.says(lambda report: report["links"][0]["connected"])
+
+
+class Crew:
+    """Two processes, of which the second cannot be started."""
+
+    wanted, running = 2, 0
+
+    def tend(self):
+        self.running = 1
+        raise OSError("too many processes")
+
+    def stop(self, grace):
+        self.running = 0
+
+
+def test_how_many_processes_issue_is_said_once_there_is_somebody_to_issue_for(world, start):
+    running = start(crew=Crew())
+    assert running.says(lambda report: report["links"] == [])["issuing_processes"] is None
+    know(world, C, agreed=True)
+    running.says(lambda report: report["issuing_processes"] == {"running": 2, "wanted": 3})
+    assert "too many processes" in running.log.reasons("no more issuing processes")
 
 
 def test_a_ledger_that_cannot_be_read_ends_nothing(world, start):
