@@ -1,6 +1,6 @@
 """The issuer's part of an enrollment, as pure decisions: who asks, what the policy says, what is recorded and answered.
 
-Signing and sealing happen between these steps, in `agents.service.issuing`.
+Signing and sealing happen between these steps, in `agents.service.answering`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from agents.core.effects import (
     Unit,
 )
 from agents.core.policy import Approved, Context, Held, Policy, Refused, Verdict, evaluate
-from protocol.csr import CertificationRequest
+from protocol.csr import CertificationRequest, parse_csr
 from protocol.envelope import Opened
-from protocol.errors import EnvelopeError, Problem, ProblemCode, problem
+from protocol.errors import EnvelopeError, Problem, ProblemCode, ProtocolError, problem
 from protocol.invitation import IssuedInvitation, check_proof
 from protocol.messages import (
     PROBLEMS_MAX,
@@ -61,42 +61,73 @@ class Requester:
     policy: Policy | None
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One request on its way to an answer: what was opened, its exact bytes, and the state that it comes from."""
+
+    opened: Opened
+    request: EnrollmentRequest
+    sealed: bytes
+    csr: CertificationRequest | ProtocolError
+    """What is asked for, or why that cannot be said."""
+    before: State = State.RECEIVED
+
+    @property
+    def key(self) -> TransactionKey:
+        """The issuer's transaction that it belongs to."""
+        return key_of(self.opened)
+
+    @property
+    def held(self) -> bool:
+        """Whether it waited for a person. Who asked was proven then."""
+        return self.before is State.PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class Issuance:
+    """A certificate, signed as it was approved, that is not on record yet."""
+
+    approved: Approved
+    serial: SerialNumber
+    certificate: bytes
+
+
 def key_of(opened: Opened) -> TransactionKey:
     """The issuer's transaction that a message from a requester belongs to."""
     return TransactionKey(Role.ISSUER, opened.message.sender, opened.message.transaction)
 
 
-def authenticate(
-    opened: Opened, requester: Requester, invitation: IssuedInvitation | None, us: OrganisationName, now: datetime
-) -> tuple[Effect, ...]:
+def parse(opened: Opened, sealed: bytes, before: State = State.RECEIVED) -> Case:
+    """Read an enrollment request. The cheapest check of its CSR (the size) comes first, proof of possession last."""
+    request = opened.message.body
+    if not isinstance(request, EnrollmentRequest):
+        raise TypeError(f"{request.type} is not an enrollment request")
+    try:
+        return Case(opened, request, sealed, parse_csr(request.csr), before)
+    except ProtocolError as error:
+        return Case(opened, request, sealed, error, before)
+
+
+def authenticate(case: Case, requester: Requester, invitation: IssuedInvitation | None, now: datetime) -> None:
     """Decide whether the sender is who it says: its root is pinned, or it proves that it holds our invitation.
 
-    Returns what must be recorded together with the issuance: the pinned root, the used-up invitation. Raises
-    `ProtocolError` with what the requester's operator should do.
+    Raises `ProtocolError` with what the requester's operator should do.
     """
-    root = Fingerprint.of(opened.root)
-    proof = opened.message.body.invitation if isinstance(opened.message.body, EnrollmentRequest) else None
-    pin = PinAnchor(requester.name, root, opened.root, now)
+    root, proof, message = Fingerprint.of(case.opened.root), case.request.invitation, case.opened.message
     if requester.anchors and root not in requester.anchors:
         _refuse_other_root(root, requester)
-    if proof is None:
-        if not requester.anchors:
-            _refuse_stranger(requester.name)
-        # A root may be pinned by its fingerprint alone: we enrolled there by invitation, and had no answer yet.
-        return (pin,) if opened.introduced else ()
-    check_proof(
-        proof,
-        invitation,
-        issuer=us,
-        requester=requester.name,
-        root=root,
-        transaction=opened.message.transaction,
-        now=now,
-    )
-    return (
-        ConsumeInvitation(proof.id, requester.name, opened.message.transaction, now),
-        pin,
-    )
+    if proof is not None:
+        check_proof(
+            proof,
+            invitation,
+            issuer=message.recipient,
+            requester=requester.name,
+            root=root,
+            transaction=message.transaction,
+            now=now,
+        )
+    elif not requester.anchors:
+        _refuse_stranger(requester.name)
 
 
 def _refuse_other_root(root: Fingerprint, requester: Requester) -> None:
@@ -160,80 +191,69 @@ def renew_after(approved: Approved) -> datetime:
     return spec.not_before + (spec.not_after - spec.not_before) * RENEW_AFTER_SHARE
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One request on its way to being recorded: what was opened, its exact bytes, and the state it comes from."""
-
-    opened: Opened
-    sealed_request: bytes
-    names: tuple[str, ...]
-    before: State = State.RECEIVED
-
-
-def unit_for_issued(  # noqa: PLR0913 - everything that one issuance records
-    case: Case,
-    admission: tuple[Effect, ...],
-    approved: Approved,
-    serial: SerialNumber,
-    certificate: bytes,
-    sealed_reply: bytes,
-    key: Fingerprint,
-    us: OrganisationName,
-    now: datetime,
-) -> Unit:
+def unit_for_issued(case: Case, issuance: Issuance, sealed_reply: bytes, now: datetime) -> Unit:
     """What one issuance records, in one piece: invitation used up, root pinned, certificate, state, exact reply."""
-    transaction = key_of(case.opened)
+    key, spec, serial = case.key, issuance.approved.spec, issuance.serial
     record = RecordCertificate(
         serial=serial,
-        issuer=us,
-        subject=transaction.partner,
-        transaction=transaction.id,
-        certificate=certificate,
-        public_key=key,
-        not_before=approved.spec.not_before,
-        not_after=approved.spec.not_after,
+        issuer=case.opened.message.recipient,
+        subject=key.partner,
+        transaction=key.id,
+        certificate=issuance.certificate,
+        public_key=Fingerprint.of(spec.public_key),
+        not_before=spec.not_before,
+        not_after=spec.not_after,
     )
-    audit = Audit(now, "issued", transaction.partner, transaction.id, f"serial {serial}")
+    audit = Audit(now, "issued", key.partner, key.id, f"serial {serial}")
+    admission = () if case.held else _admission(case, now)
     moves = _moves(case, Event.GRANTED, now, serial=serial)
-    return Unit((*admission, *moves, record, _outgoing(case, sealed_reply, us, now), audit))
+    return Unit((*admission, *moves, record, _outgoing(case, sealed_reply, now), audit))
 
 
-def unit_for_pending(
-    case: Case, admission: tuple[Effect, ...], held: Held, sealed_reply: bytes, us: OrganisationName, now: datetime
-) -> Unit:
+def unit_for_pending(case: Case, held: Held, sealed_reply: bytes, now: datetime) -> Unit:
     """What a held request records; the invitation is used up, so that the held request keeps its right."""
-    transaction = key_of(case.opened)
-    audit = Audit(now, "held", transaction.partner, transaction.id, held.reason)
+    audit = Audit(now, "held", case.key.partner, case.key.id, held.reason)
     moves = _moves(case, Event.HELD, now)
-    return Unit((*admission, *moves, _outgoing(case, sealed_reply, us, now), audit))
+    return Unit((*_admission(case, now), *moves, _outgoing(case, sealed_reply, now), audit))
 
 
-def unit_for_refused(
-    case: Case, problems: tuple[Problem, ...], sealed_reply: bytes, us: OrganisationName, now: datetime
-) -> Unit:
+def unit_for_refused(case: Case, problems: tuple[Problem, ...], sealed_reply: bytes, now: datetime) -> Unit:
     """What a refusal records. The invitation stays as it was: good for another request, unless this one was held before
     and used it up."""
-    transaction = key_of(case.opened)
-    audit = Audit(now, "refused", transaction.partner, transaction.id, "; ".join(item.field for item in problems))
+    audit = Audit(now, "refused", case.key.partner, case.key.id, "; ".join(item.field for item in problems))
     moves = _moves(case, Event.DECLINED, now, problems=problems)
-    return Unit((*moves, _outgoing(case, sealed_reply, us, now), audit))
+    return Unit((*moves, _outgoing(case, sealed_reply, now), audit))
+
+
+def _admission(case: Case, now: datetime) -> tuple[Effect, ...]:
+    """How an authenticated requester becomes known: the invitation is used up, the root pinned.
+
+    A root may be pinned by its fingerprint alone: we enrolled there by invitation, and had no answer yet.
+    """
+    partner, opened, proof = case.key.partner, case.opened, case.request.invitation
+    pin = PinAnchor(partner, Fingerprint.of(opened.root), opened.root, now)
+    if proof is None:
+        return (pin,) if opened.introduced else ()
+    return (ConsumeInvitation(proof.id, partner, case.key.id, now), pin)
 
 
 def _moves(
     case: Case, event: Event, now: datetime, serial: SerialNumber | None = None, problems: tuple[Problem, ...] = ()
 ) -> tuple[Effect, ...]:
     """The transaction in its new state, and the request's exact bytes if this is the first that we record of it."""
-    key, message = key_of(case.opened), case.opened.message
+    key, message = case.key, case.opened.message
     after = step(Role.ISSUER, case.before, event)
     if case.before is not State.RECEIVED:
         return (MoveTransaction(key, case.before, after, now, serial, problems),)
-    opening = OpenTransaction(key, after, case.opened.digest, now, message.expires_at, case.names, serial, problems)
-    stored = StoreMessage(key, message.body.type, case.sealed_request, now, outgoing=False, link=message.recipient)
+    names = () if isinstance(case.csr, ProtocolError) else tuple(str(name) for name in case.csr.names)
+    opening = OpenTransaction(key, after, case.opened.digest, now, message.expires_at, names, serial, problems)
+    stored = StoreMessage(key, case.request.type, case.sealed, now, outgoing=False, link=message.recipient)
     return (opening, stored)
 
 
-def _outgoing(case: Case, sealed: bytes, us: OrganisationName, now: datetime) -> StoreMessage:
-    return StoreMessage(key_of(case.opened), "enrollment.reply", sealed, now, outgoing=True, link=us)
+def _outgoing(case: Case, sealed: bytes, now: datetime) -> StoreMessage:
+    us = case.opened.message.recipient
+    return StoreMessage(case.key, "enrollment.reply", sealed, now, outgoing=True, link=us)
 
 
 def unit_for_confirmation(

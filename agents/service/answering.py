@@ -1,14 +1,20 @@
-"""Answers requests one by one: authenticate, judge, sign, seal. Nothing is recorded or sent here: see `issuing`."""
+"""Answers requests, all of a list in each stage: judge, sign, seal. Nothing is recorded or sent here: see `issuing`.
+
+One stage's code and tables stay in the processor's caches for the whole list; an enrollment costs a seventh less than
+when each goes through all stages by itself. Each request fails alone; faults of the agent's surroundings pass.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
-from agents.core.effects import Audit, Effect, Unit
+from agents.core.effects import Audit, Unit
 from agents.core.issuer import (
     Case,
+    Issuance,
     Requester,
     authenticate,
     judge,
@@ -20,35 +26,38 @@ from agents.core.issuer import (
     unit_for_pending,
     unit_for_refused,
 )
-from agents.core.policy import Approved, Context, Held, Policy, Refused
+from agents.core.policy import Approved, Context, Held, Policy, Refused, Verdict
 from agents.errors import ConfigurationError
-from agents.ports import CertificateSigner, Clock, Entropy, InvitationRecord, Log
+from agents.ports import CertificateSigner, Clock, Entropy, InvitationRecord, Ledger, Log
+from agents.service.isolation import Fault, alone
 from agents.service.partners import Partners
-from agents.service.stages import Staged, at_once
-from protocol.csr import CertificationRequest, parse_csr
+from protocol.csr import CertificationRequest
 from protocol.envelope import Opened, Sealer
-from protocol.errors import Problem, ProblemCode, ProtocolError, problem
+from protocol.errors import ProblemCode, ProtocolError, problem
 from protocol.invitation import IssuedInvitation, Secret
-from protocol.messages import Endpoint, EnrollmentRequest, Issued, Pending
+from protocol.messages import Endpoint, Issued, Pending
 from protocol.messages import Refused as RefusedReply
 from protocol.names import Fingerprint, InvitationId, OrganisationName
 from protocol.path import load_certificate
-from protocol.transaction import State
 
 PolicyOf = Callable[[OrganisationName], Policy | None]
 """The agreement with a partner, None without one. Raises `ConfigurationError` where its file cannot be used."""
 
-KeyHolders = dict[Fingerprint, frozenset[OrganisationName]]
-"""Which organisations hold certificates for a public key."""
+Judged = Verdict | ProtocolError | Fault
+"""The policy's verdict; or why a sender is turned away; or that we failed."""
+
+Signed = Issuance | Held | Refused | ProtocolError | Fault
+"""As `Judged`, with the certificate of what was approved."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
-    """A request whose CSR has been looked at: its facts, or why there are none."""
+class Known:
+    """What the ledger knows that bears on some requests."""
 
-    opened: Opened
-    sealed: bytes
-    csr: CertificationRequest | ProtocolError
+    invitations: Mapping[InvitationId, InvitationRecord]
+    key_holders: dict[Fingerprint, frozenset[OrganisationName]]
+    """Which organisations hold certificates for a public key. The keys of requests that are judged join: the same key
+    in another request of the batch must not pass because neither is recorded yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +68,11 @@ class Answer:
     sealed: bytes
 
 
-def parse(opened: Opened, sealed: bytes) -> Parsed:
-    """Look at the CSR of an enrollment request. The cheapest check (its size) comes first, proof of possession last."""
-    body = opened.message.body
-    if not isinstance(body, EnrollmentRequest):
-        raise TypeError(f"{body.type} is not an enrollment request")
-    try:
-        return Parsed(opened, sealed, parse_csr(body.csr))
-    except ProtocolError as error:
-        return Parsed(opened, sealed, error)
+def look_up(ledger: Ledger, cases: Sequence[Case]) -> Known:
+    """What is known of the invitations and keys of all these requests. Raises `LedgerUnavailableError`."""
+    invitations = [case.request.invitation.id for case in cases if case.request.invitation]
+    keys = [case.csr.key.fingerprint for case in cases if not isinstance(case.csr, ProtocolError)]
+    return Known(ledger.invitations(invitations), ledger.key_holders(keys))
 
 
 class Answering:
@@ -91,147 +96,91 @@ class Answering:
         self._clock, self._entropy, self._log = clock, entropy, log
         self._issuer_not_after = load_certificate(signer.certificate()).not_valid_after_utc
 
-    def answer(
-        self,
-        parsed: Parsed,
-        invitations: Mapping[InvitationId, InvitationRecord],
-        holders: KeyHolders,
-        *,
-        before: State = State.RECEIVED,
-    ) -> Answer | None:
-        """Decide one request: a new one, or a held one (`before`), which the operator has approved.
+    def judge(self, cases: Sequence[Case], known: Known) -> list[Judged]:
+        """Authenticate each sender and ask the policy.
 
-        None where there is nobody to answer: a sender that no agreement names.
-
-        Raises `ConfigurationError` if the agreement cannot be read and the request is a held one, which can wait.
+        Raises `ConfigurationError` if the agreement cannot be read and a request is a held one, which can wait.
         """
-        return at_once(self.answer_in_stages(parsed, invitations, holders, before=before))
+        return [alone(partial(self._judge, case, known), self._log, "judging a request") for case in cases]
 
-    def answer_in_stages(
-        self,
-        parsed: Parsed,
-        invitations: Mapping[InvitationId, InvitationRecord],
-        holders: KeyHolders,
-        *,
-        before: State = State.RECEIVED,
-    ) -> Staged[Answer | None]:
-        """As `answer`, with pauses after the judgement, the CA's signature and the sealing.
+    def sign(self, judged: Sequence[Judged]) -> list[Signed]:
+        """Have the CA sign what was approved. Raises `StateError` if it cannot."""
+        return [alone(partial(self._sign, one), self._log, "signing a certificate") for one in judged]
 
-        The key of a request that is judged joins `holders`: the same key in another request of the batch must not pass
-        because neither is recorded yet.
-        """
-        sender = parsed.opened.message.sender
-        case = Case(parsed.opened, parsed.sealed, _names(parsed.csr), before)
+    def seal(self, cases: Sequence[Case], signed: Sequence[Signed]) -> list[Answer | Fault | None]:
+        """Answer each request. None where there is nobody to answer: a sender that no agreement names."""
+        pairs = zip(cases, signed, strict=True)
+        return [alone(partial(self._answer, case, one), self._log, "sealing a reply") for case, one in pairs]
+
+    def _judge(self, case: Case, known: Known) -> Verdict | ProtocolError:
+        sender, now = case.key.partner, self._clock.now()
         try:
             requester = Requester(sender, self._partners.pinned(sender), self._policy_of(sender))
-            admission = authenticate(
-                parsed.opened, requester, self._invitation(parsed.opened, invitations), self._us, self._clock.now()
-            )
+            authenticate(case, requester, _invitation(case, known), now)
         except ProtocolError as error:
-            if before is State.PENDING:  # who asked was proven when the request was held
-                return self._refuse(case, error.problems)
-            return self.turn_away(parsed.opened, error)
+            return Refused(error.problems) if case.held else error
         except ConfigurationError as error:
-            if before is State.PENDING:
+            if case.held:
                 raise
-            self._log.error(
-                "policy unusable", partner=sender, why=str(error), fix="mend the file; the partner can ask again"
-            )
-            return self.turn_away(parsed.opened, _not_now())
-        if isinstance(parsed.csr, ProtocolError):
-            return self._refuse(case, parsed.csr.problems)
-        return (yield from self._verdict(case, parsed.csr, requester, admission, holders))
+            fix = "mend the file; the partner can ask again"
+            self._log.error("policy unusable", partner=sender, why=str(error), fix=fix)
+            return _not_now()
+        if isinstance(case.csr, ProtocolError):
+            return Refused(case.csr.problems)
+        verdict = judge(case.csr, requester, self._context(case, case.csr, known))
+        key = case.csr.key.fingerprint
+        known.key_holders[key] = known.key_holders.get(key, frozenset()) | {sender}
+        return verdict
 
-    def refuse(self, held: Parsed, why: Problem) -> Answer:
-        """Refuse a held request without asking the policy."""
-        return self._refuse(Case(held.opened, held.sealed, _names(held.csr), State.PENDING), (why,))
-
-    def _invitation(self, opened: Opened, records: Mapping[InvitationId, InvitationRecord]) -> IssuedInvitation | None:
-        body = opened.message.body
-        proof = body.invitation if isinstance(body, EnrollmentRequest) else None
-        record = records.get(proof.id) if proof else None
-        if record is None:
-            return None
-        secret = Secret(record.proof_key)
-        return IssuedInvitation(record.id, record.partner, secret, record.expires_at, record.consumed_by)
-
-    def _verdict(
-        self,
-        case: Case,
-        csr: CertificationRequest,
-        requester: Requester,
-        admission: tuple[Effect, ...],
-        holders: KeyHolders,
-    ) -> Staged[Answer]:
-        verdict = judge(csr, requester, self._context(case, csr, holders))
-        key = csr.key.fingerprint
-        holders[key] = holders.get(key, frozenset()) | {requester.name}
-        yield
-        match verdict:
-            case Approved() as approved:
-                recorded = admission if case.before is State.RECEIVED else ()
-                return (yield from self._issue(case, csr, recorded, approved))
-            case Held() as held:
-                return self._hold(case, admission, held)
-            case Refused(problems):
-                return self._refuse(case, problems)
-
-    def _context(self, case: Case, csr: CertificationRequest, holders: KeyHolders) -> Context:
-        body = case.opened.message.body
-        seconds = body.lifetime_seconds if isinstance(body, EnrollmentRequest) else None
+    def _context(self, case: Case, csr: CertificationRequest, known: Known) -> Context:
+        seconds = case.request.lifetime_seconds
         return Context(
-            requester=case.opened.message.sender,
+            requester=case.key.partner,
             now=self._clock.now(),
             issuer_not_after=self._issuer_not_after,
             lifetime=timedelta(seconds=seconds) if seconds else None,
-            key_holders=holders.get(csr.key.fingerprint, frozenset()),
-            approved=case.before is State.PENDING,
+            key_holders=known.key_holders.get(csr.key.fingerprint, frozenset()),
+            approved=case.held,
         )
 
-    def _issue(
-        self, case: Case, csr: CertificationRequest, admission: tuple[Effect, ...], approved: Approved
-    ) -> Staged[Answer]:
-        serial, now = self._entropy.serial_number(), self._clock.now()
+    def _sign(self, judged: Judged) -> Signed:
+        if not isinstance(judged, Approved):
+            return judged
+        serial = self._entropy.serial_number()
         try:
-            certificate = self._signer.issue(approved, serial)
+            return Issuance(judged, serial, self._signer.issue(judged, serial))
         except ProtocolError as error:  # approved, but not this CA's to certify
-            return self._refuse(case, error.problems)
-        result = Issued(
-            certificate=certificate,
+            return Refused(error.problems)
+
+    def _answer(self, case: Case, signed: Signed) -> Answer | Fault | None:
+        now = self._clock.now()
+        match signed:
+            case Issuance():
+                sealed = self._seal(case.opened, self._issued(signed))
+                self._say("certificate issued", case, serial=signed.serial)
+                return Answer(unit_for_issued(case, signed, sealed, now), sealed)
+            case Held(reason=reason):
+                sealed = self._seal(case.opened, Pending(reason=reason))
+                self._say("request held", case)
+                return Answer(unit_for_pending(case, signed, sealed, now), sealed)
+            case Refused():
+                reply = refused(signed.problems)
+                sealed = self._seal(case.opened, reply)
+                self._say("request refused", case, why=[str(item) for item in reply.problems])
+                return Answer(unit_for_refused(case, reply.problems, sealed, now), sealed)
+            case ProtocolError():
+                return self.turn_away(case.opened, signed)
+            case Fault():
+                return signed
+
+    def _issued(self, issuance: Issuance) -> Issued:
+        return Issued(
+            certificate=issuance.certificate,
             chain=self._signer.chain(),
             trust_bundle=self._signer.trust_bundle(),
             endpoint=self._endpoint,
-            renew_after=renew_after(approved),
+            renew_after=renew_after(issuance.approved),
         )
-        reply = reply_to(case.opened, result, now)
-        yield
-        sealed = self._sealer.seal(reply)
-        yield
-        key = csr.key.fingerprint
-        unit = unit_for_issued(case, admission, approved, serial, certificate, sealed, key, self._us, now)
-        self._log.info(
-            "certificate issued",
-            transaction=case.opened.message.transaction,
-            partner=case.opened.message.sender,
-            serial=serial,
-        )
-        return Answer(unit, sealed)
-
-    def _hold(self, case: Case, admission: tuple[Effect, ...], held: Held) -> Answer:
-        sealed = self._seal(case.opened, Pending(reason=held.reason))
-        self._log.info("request held", transaction=case.opened.message.transaction, partner=case.opened.message.sender)
-        return Answer(unit_for_pending(case, admission, held, sealed, self._us, self._clock.now()), sealed)
-
-    def _refuse(self, case: Case, problems: tuple[Problem, ...]) -> Answer:
-        result = refused(problems)
-        sealed = self._seal(case.opened, result)
-        self._log.info(
-            "request refused",
-            transaction=case.opened.message.transaction,
-            partner=case.opened.message.sender,
-            why=[str(item) for item in result.problems],
-        )
-        return Answer(unit_for_refused(case, result.problems, sealed, self._us, self._clock.now()), sealed)
 
     def turn_away(self, opened: Opened, error: ProtocolError) -> Answer | None:
         """Refuse without recording a transaction: who asked is not proven. The answer goes to the partner of that name,
@@ -257,9 +206,17 @@ class Answering:
     def _seal(self, opened: Opened, result: Issued | Pending | RefusedReply) -> bytes:
         return self._sealer.seal(reply_to(opened, result, self._clock.now()))
 
+    def _say(self, event: str, case: Case, **fields: object) -> None:
+        self._log.info(event, transaction=case.key.id, partner=case.key.partner, **fields)
 
-def _names(csr: CertificationRequest | ProtocolError) -> tuple[str, ...]:
-    return () if isinstance(csr, ProtocolError) else tuple(str(name) for name in csr.names)
+
+def _invitation(case: Case, known: Known) -> IssuedInvitation | None:
+    proof = case.request.invitation
+    record = known.invitations.get(proof.id) if proof else None
+    if record is None:
+        return None
+    secret = Secret(record.proof_key)
+    return IssuedInvitation(record.id, record.partner, secret, record.expires_at, record.consumed_by)
 
 
 def _not_now() -> ProtocolError:

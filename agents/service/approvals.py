@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from functools import partial
 
 from agents.core.effects import Audit, MoveTransaction, TransactionKey, Unit
+from agents.core.issuer import parse
+from agents.core.policy import Refused
 from agents.errors import ConfigurationError
 from agents.ports import Clock, Ledger, Log, TransactionRecord
-from agents.service.answering import Answer, Answering, parse
+from agents.service.answering import Answer, Answering, look_up
 from agents.service.inbox import Inbox
 from agents.service.isolation import Fault, alone
 from agents.service.rotation import PAGE, Rotation
 from protocol.envelope import Opened, UntimelyError
-from protocol.errors import PROBLEM_TEXT_MAX, Problem, ProblemCode, ProtocolError, printable, problem
-from protocol.messages import EnrollmentRequest
+from protocol.errors import PROBLEM_TEXT_MAX, Problem, ProblemCode, printable, problem
 from protocol.transaction import Event, Role, State, step
 
 LATER_SECONDS = 60.0
@@ -60,9 +61,11 @@ class Approvals:
             return False
         return decided
 
-    def _decide(self, record: TransactionRecord) -> bool:
+    def _decide(self, record: TransactionRecord) -> bool | Fault:
         """Answer a held request as the operator said. The policy is asked again: it may have changed meanwhile."""
         answer = self._answer(record)
+        if isinstance(answer, Fault):
+            return answer
         if answer is None:
             facts = {"transaction": record.key.id, "partner": record.key.partner}
             self._log.warning("decided too late", **facts, fix="nothing was issued: the partner has to enroll again")
@@ -70,25 +73,18 @@ class Approvals:
         (recorded,) = self._ledger.commit([answer.unit])
         return recorded
 
-    def _answer(self, record: TransactionRecord) -> Answer | None:
+    def _answer(self, record: TransactionRecord) -> Answer | Fault | None:
         """None for a request that has expired: who sent it has given it up by then."""
         stored = self._ledger.message(record.key, "enrollment.request")
         opened, distrust = self._reopen(stored.body, record) if stored else (None, None)
         if stored is None or opened is None:
             return None
-        parsed = parse(opened, stored.body)
+        case = parse(opened, stored.body, State.PENDING)
         refusal = distrust if record.approval else _denied(record.approval_reason or "")
-        if refusal is not None:
-            return self._answering.refuse(parsed, refusal)
-        body = opened.message.body
-        proof = body.invitation if isinstance(body, EnrollmentRequest) else None
-        keys = [] if isinstance(parsed.csr, ProtocolError) else [parsed.csr.key.fingerprint]
-        return self._answering.answer(
-            parsed,
-            self._ledger.invitations([proof.id] if proof else []),
-            self._ledger.key_holders(keys),
-            before=State.PENDING,
-        )
+        known = look_up(self._ledger, [case])
+        judged = [Refused((refusal,))] if refusal else self._answering.judge([case], known)
+        (answer,) = self._answering.seal([case], self._answering.sign(judged))
+        return answer
 
     def _reopen(self, body: bytes, record: TransactionRecord) -> tuple[Opened | None, Problem | None]:
         """A held request, and what speaks against its sender now although it did not when the request was held: paths

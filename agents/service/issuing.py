@@ -1,23 +1,23 @@
 """The issuing pipeline: what has arrived is taken as one batch and goes through each stage together.
 
-Order of effects (docs/ISSUANCE.md): open, look up, judge, sign, seal; one ledger commit; publish; acknowledge. Nothing
-signed leaves before its row is committed, and each item fails alone. Publishing overlaps with the next batch.
+`Issuing._deal_with` shows the order of effects (docs/ISSUANCE.md). Nothing signed leaves before its row is committed,
+and each item fails alone. Publishing overlaps with the next batch.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from agents.core.effects import MarkSent, StoreMessage, TransactionKey, Unit
-from agents.core.issuer import acknowledgement, key_of, unit_for_confirmation
+from agents.core.issuer import Case, acknowledgement, key_of, parse, unit_for_confirmation
 from agents.ports import (
     Bus,
     Clock,
     Delivery,
-    InvitationRecord,
     Ledger,
     Log,
     Outgoing,
@@ -25,14 +25,12 @@ from agents.ports import (
     PublishOutcome,
     TransactionRecord,
 )
-from agents.service.answering import Answering, KeyHolders, Parsed, parse
+from agents.service.answering import Answer, Answering, look_up
 from agents.service.inbox import Inbox, Letter, Unusable
 from agents.service.isolation import Fault, alone
-from agents.service.stages import Staged, together
 from protocol.envelope import Sealer, UntimelyError
-from protocol.errors import ProtocolError
 from protocol.messages import EnrollmentConfirmation, EnrollmentRequest
-from protocol.names import Fingerprint, InvitationId, OrganisationName, SerialNumber
+from protocol.names import Fingerprint, OrganisationName, SerialNumber
 from protocol.topology import out_exchange, reply_queue
 
 BATCH = 64
@@ -40,6 +38,8 @@ BATCH = 64
 
 UNSETTLED_MAX = 4
 """Most batches that are published while the confirms of the first of them are still missing."""
+
+T = TypeVar("T")
 
 REPLY, ACKNOWLEDGEMENT = "enrollment.reply", "enrollment.acknowledgement"
 
@@ -92,73 +92,72 @@ class Issuing:
             self._deal_with(deliveries)
         else:
             self._settle(0)
-            self._record_sent()
+            if self._sent:
+                self._commit([])
         return len(deliveries)
 
     def _deal_with(self, deliveries: list[Delivery]) -> None:
         letters, unusable = self._inbox.open(deliveries)
         records = self._ledger.transactions([key_of(letter.opened) for letter in letters])
-        done = [self._guarded(item.delivery, partial(self._set_aside, item)) for item in unusable]
-        fresh = []
+        new, done = self._read(letters, records)
+        cases = [case for _, case in new]
+        known = look_up(self._ledger, cases)
+        judged = self._answering.judge(cases, known)
+        signed = self._answering.sign(judged)
+        answers = self._answering.seal(cases, signed)
+        done += [self._answered(letter, answer) for (letter, _), answer in zip(new, answers, strict=True)]
+        done += [self._guarded(item.delivery, partial(self._set_aside, item)) for item in unusable]
+        kept = self._commit(done)
+        self._publish(kept)
+        self._acknowledge(kept)
+        self._settle(UNSETTLED_MAX)
+
+    def _read(
+        self, letters: list[Letter], records: Mapping[TransactionKey, TransactionRecord]
+    ) -> tuple[list[tuple[Letter, Case]], list[_Done]]:
+        """New requests, to be answered together; and what became of all other messages, one by one."""
+        new: list[tuple[Letter, Case]] = []
+        done: list[_Done] = []
         for letter in letters:
-            record = records.get(key_of(letter.opened))
-            if isinstance(letter.opened.message.body, EnrollmentRequest) and record is None:
-                fresh.append(letter)
+            read = self._guarded(letter.delivery, partial(self._look_at, letter, records.get(key_of(letter.opened))))
+            if isinstance(read, Case):
+                new.append((letter, read))
             else:
-                done.append(self._guarded(letter.delivery, partial(self._on_record, letter, record)))
-        done.extend(self._answer(fresh))
-        self._finish(done)
+                done.append(read)
+        return new, done
 
-    def _answer(self, letters: Sequence[Letter]) -> list[_Done]:
-        """The stages for new requests: parse all, look up once for all, then judge all, sign all, seal all."""
-        looked_at = [
-            (letter, alone(partial(parse, letter.opened, letter.delivery.body), self._log, "reading a request"))
-            for letter in letters
-        ]
-        parsed = [(letter, item) for letter, item in looked_at if isinstance(item, Parsed)]
-        invitations = self._ledger.invitations([id for _, item in parsed if (id := _invitation_of(item))])
-        keys = [item.csr.key.fingerprint for _, item in parsed if not isinstance(item.csr, ProtocolError)]
-        holders = self._ledger.key_holders(keys)
-        works = [self._answer_one(letter, item, invitations, holders) for letter, item in parsed]
-        answered = together(works, self._log, "answering a message")
-        return [
-            *(self._failed(letter.delivery, item) for letter, item in looked_at if isinstance(item, Fault)),
-            *(self._unless_failed(letter.delivery, one) for (letter, _), one in zip(parsed, answered, strict=True)),
-        ]
-
-    def _guarded(self, delivery: Delivery, step: Callable[[], _Done]) -> _Done:
+    def _guarded(self, delivery: Delivery, step: Callable[[], T]) -> T | _Done:
         """Deal with one message; one that brings a fault of ours to light is quarantined, and the others go on."""
-        return self._unless_failed(delivery, alone(step, self._log, "answering a message"))
-
-    def _unless_failed(self, delivery: Delivery, done: _Done | Fault) -> _Done:
-        return self._failed(delivery, done) if isinstance(done, Fault) else done
+        result = alone(step, self._log, "answering a message")
+        return self._failed(delivery, result) if isinstance(result, Fault) else result
 
     def _failed(self, delivery: Delivery, fault: Fault) -> _Done:
         return self._dead(self._inbox.unusable(delivery, fault.reason))
 
-    def _answer_one(
-        self,
-        letter: Letter,
-        parsed: Parsed,
-        invitations: dict[InvitationId, InvitationRecord],
-        holders: KeyHolders,
-    ) -> Staged[_Done]:
-        answer = yield from self._answering.answer_in_stages(parsed, invitations, holders)
-        if answer is None:
-            reason = f"a request from {letter.opened.message.sender}, with whom there is no agreement"
-            return self._dead(self._inbox.unusable(letter.delivery, reason))
-        reply = self._reply(letter.opened.message.sender, letter.opened.message.transaction, REPLY, answer.sealed)
-        return _Done(letter.delivery, answer.unit, reply, key_of(letter.opened))
+    def _look_at(self, letter: Letter, record: TransactionRecord | None) -> Case | _Done:
+        """A new request, read; any other message, dealt with by what is on record."""
+        match letter.opened.message.body, record:
+            case EnrollmentRequest(), None:
+                return parse(letter.opened, letter.delivery.body)
+            case EnrollmentRequest(), TransactionRecord() as known:
+                return self._repeated(letter, known)
+            case EnrollmentConfirmation() as confirmation, TransactionRecord() as known if not letter.opened.introduced:
+                return self._confirmed(letter, confirmation, known)
+            case body, _:
+                reason = f"a message of type {body.type} that answers nothing on record here"
+                return self._dead(self._inbox.unusable(letter.delivery, reason))
 
-    def _on_record(self, letter: Letter, record: TransactionRecord | None) -> _Done:
-        """A message about a transaction that is on record, or should be."""
-        body = letter.opened.message.body
-        if isinstance(body, EnrollmentRequest) and record is not None:
-            return self._repeated(letter, record)
-        if isinstance(body, EnrollmentConfirmation) and record is not None and not letter.opened.introduced:
-            return self._confirmed(letter, body, record)
-        reason = f"a message of type {body.type} that answers nothing on record here"
-        return self._dead(self._inbox.unusable(letter.delivery, reason))
+    def _answered(self, letter: Letter, answer: Answer | Fault | None) -> _Done:
+        message = letter.opened.message
+        match answer:
+            case Answer(unit, sealed):
+                reply = self._reply(message.sender, message.transaction, REPLY, sealed)
+                return _Done(letter.delivery, unit, reply, key_of(letter.opened))
+            case Fault():
+                return self._failed(letter.delivery, answer)
+            case None:
+                reason = f"a request from {message.sender}, with whom there is no agreement"
+                return self._dead(self._inbox.unusable(letter.delivery, reason))
 
     def _repeated(self, letter: Letter, record: TransactionRecord) -> _Done:
         """A request that was answered before: the stored reply again; another request under its id is refused."""
@@ -182,9 +181,9 @@ class Issuing:
         if certificate is None or Fingerprint.of(certificate.certificate) != body.certificate_digest:
             reason = f"a confirmation of another certificate than the one of transaction {record.key.id}"
             return self._dead(self._inbox.unusable(letter.delivery, reason))
-        return self._acknowledge(letter, body, record, certificate.serial)
+        return self._record_confirmation(letter, body, record, certificate.serial)
 
-    def _acknowledge(
+    def _record_confirmation(
         self, letter: Letter, body: EnrollmentConfirmation, record: TransactionRecord, serial: SerialNumber
     ) -> _Done:
         """Record a confirmation and answer with the state; a second one changes nothing and is answered alike."""
@@ -224,27 +223,27 @@ class Issuing:
     def _reply(self, partner: OrganisationName, transaction: str, kind: str, sealed: bytes) -> Outgoing:
         return Outgoing(out_exchange(self._us), reply_queue(partner), sealed, kind, transaction, transaction)
 
-    def _finish(self, done: list[_Done]) -> None:
-        """Commit all, publish what was recorded, acknowledge, and only then look at the confirms of earlier batches."""
-        with_unit = [item for item in done if item.unit is not None]
-        recorded = self._commit([item.unit for item in with_unit if item.unit is not None])
-        conflicts = {id(item) for item, kept in zip(with_unit, recorded, strict=True) if not kept}
-        kept = [item for item in done if id(item) not in conflicts]
-        replied = [item for item in kept if item.reply is not None]
-        publication = self._bus.publish([item.reply for item in replied if item.reply is not None])
-        self._bus.acknowledge([item.delivery for item in kept if not item.dead])
-        for item in kept:
+    def _commit(self, done: list[_Done]) -> list[_Done]:
+        """Record all in one transaction, with the confirms of earlier batches. Returns what is to be sent on: what
+        conflicted is looked at again."""
+        marks = [Unit((MarkSent(tuple(self._sent), self._clock.now()),))] if self._sent else []
+        with_unit = [(item, item.unit) for item in done if item.unit is not None]
+        recorded = self._ledger.commit([*marks, *(unit for _, unit in with_unit)])[len(marks) :]
+        self._sent.clear()
+        conflicts = {id(item) for (item, _), kept in zip(with_unit, recorded, strict=True) if not kept}
+        self._again = [item.delivery for item in done if id(item) in conflicts]
+        return [item for item in done if id(item) not in conflicts]
+
+    def _publish(self, done: list[_Done]) -> None:
+        """Hand the replies to the link; their confirms are collected later."""
+        replied = [(item, item.reply) for item in done if item.reply is not None]
+        self._published.append((self._bus.publish([reply for _, reply in replied]), [item for item, _ in replied]))
+
+    def _acknowledge(self, done: list[_Done]) -> None:
+        self._bus.acknowledge([item.delivery for item in done if not item.dead])
+        for item in done:
             if item.dead:
                 self._bus.dead_letter(item.delivery)
-        self._again = [item.delivery for item in done if id(item) in conflicts]
-        self._published.append((publication, replied))
-        self._settle(UNSETTLED_MAX)
-
-    def _commit(self, units: list[Unit]) -> tuple[bool, ...]:
-        marks = [Unit((MarkSent(tuple(self._sent), self._clock.now()),))] if self._sent else []
-        recorded = self._ledger.commit([*marks, *units])[len(marks) :]
-        self._sent.clear()
-        return recorded
 
     def _settle(self, most: int) -> None:
         """Collect the confirms that are there, and wait for those of all but the latest `most` batches.
@@ -256,12 +255,3 @@ class Issuing:
             for item, outcome in zip(replied, publication.outcomes(), strict=True):
                 if item.key and item.reply and outcome is PublishOutcome.CONFIRMED:
                     self._sent.append((item.key, item.reply.type))
-
-    def _record_sent(self) -> None:
-        if self._sent:
-            self._commit([])
-
-
-def _invitation_of(parsed: Parsed) -> InvitationId | None:
-    body = parsed.opened.message.body
-    return body.invitation.id if isinstance(body, EnrollmentRequest) and body.invitation else None

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from kit.certificates import NOW
+from kit.certificates import NOW, new_key
 from kit.envelopes import TRANSACTION, B, C, D, message
-from kit.policies import approve, make_context, make_policy, make_request
+from kit.policies import approve, dns, make_context, make_policy, make_request
 
 from agents.core.agreement import Approval
 from agents.core.effects import (
@@ -25,11 +25,13 @@ from agents.core.effects import (
 from agents.core.issuer import (
     REPLY_LIFETIME,
     Case,
+    Issuance,
     Requester,
     acknowledgement,
     authenticate,
     judge,
     key_of,
+    parse,
     refused,
     renew_after,
     reply_to,
@@ -40,8 +42,9 @@ from agents.core.issuer import (
     unit_for_refused,
 )
 from agents.core.policy import Approved, Held, Refused
+from protocol.csr import build_csr, parse_csr
 from protocol.envelope import Opened
-from protocol.errors import InvitationError, ProblemCode, ProtocolError, problem
+from protocol.errors import InvitationError, ProblemCode, ProtocolError, RequestError, problem
 from protocol.invitation import Invitation, IssuedInvitation, Secret, prove
 from protocol.messages import (
     PROBLEMS_MAX,
@@ -70,6 +73,7 @@ STRANGER = Requester(B, frozenset(), make_policy())
 PARTNER = replace(STRANGER, anchors=frozenset({Fingerprint.of(ROOT)}))
 CONSUMED = ConsumeInvitation(ID, B, TRANSACTION, NOW)
 PINNED = PinAnchor(B, Fingerprint.of(ROOT), ROOT, NOW)
+ISSUANCE = Issuance(approve(make_request()), SERIAL, b"certificate")
 SEEN = PeerView(
     certificate=Fingerprint.of(b"server"),
     serial=SERIAL,
@@ -85,9 +89,14 @@ def opened(proof=None, root=ROOT, *, introduced=True, body=None):
     return Opened(request, Fingerprint.of(b"sealed request"), root, introduced)
 
 
+def case_of(proof=None, **changes):
+    request = opened(proof, **changes)
+    return Case(request, request.message.body, b"sealed request", make_request())
+
+
 def refusal(*arguments, kind=ProtocolError):
     with pytest.raises(kind) as caught:
-        authenticate(*arguments, C, NOW)
+        authenticate(*arguments, NOW)
     (found,) = caught.value.problems
     return found
 
@@ -99,32 +108,44 @@ def test_a_transaction_belongs_to_whoever_signed_the_request():
     assert key_of(opened()) == KEY
 
 
+def admission(case):
+    """What makes its sender known, recorded with the issuance."""
+    unit = unit_for_issued(case, ISSUANCE, b"reply", NOW)
+    return tuple(one for one in unit.effects if isinstance(one, ConsumeInvitation | PinAnchor))
+
+
 def test_the_holder_of_an_invitation_is_let_in_and_what_that_means_is_recorded():
-    assert authenticate(opened(PROOF), STRANGER, RECORD, C, NOW) == (CONSUMED, PINNED)
+    authenticate(case_of(PROOF), STRANGER, RECORD, NOW)
+    assert admission(case_of(PROOF)) == (CONSUMED, PINNED)
 
 
 def test_a_partner_under_its_pinned_root_needs_no_invitation():
-    assert authenticate(opened(introduced=False), PARTNER, None, C, NOW) == ()
+    case = case_of(introduced=False)
+    authenticate(case, PARTNER, None, NOW)
+    assert admission(case) == ()
 
 
 def test_a_partner_that_shows_a_new_invitation_uses_it_up():
-    assert authenticate(opened(PROOF, introduced=False), PARTNER, RECORD, C, NOW) == (CONSUMED, PINNED)
+    case = case_of(PROOF, introduced=False)
+    authenticate(case, PARTNER, RECORD, NOW)
+    assert admission(case) == (CONSUMED, PINNED)
 
 
 def test_a_partner_whose_root_is_pinned_by_fingerprint_is_known_and_its_root_is_filled_in():
     """Both enroll with each other: we took in its invitation, and its first request comes before its answer."""
-    assert authenticate(opened(), PARTNER, None, C, NOW) == (PINNED,)
+    authenticate(case_of(), PARTNER, None, NOW)
+    assert admission(case_of()) == (PINNED,)
 
 
 def test_a_stranger_without_an_invitation_is_told_to_get_one():
-    found = refusal(opened(), STRANGER, None)
+    found = refusal(case_of(), STRANGER, None)
     assert (found.code, found.got) == (ProblemCode.NOT_AUTHORIZED, "client-b, which has not enrolled here before")
     assert "agent invite" in found.fix
 
 
 @pytest.mark.parametrize("proof", [None, prove(INVITATION, Fingerprint.of(OTHER_ROOT), TRANSACTION)])
 def test_another_root_than_the_pinned_one_is_refused_also_with_a_good_invitation(proof):
-    found = refusal(opened(proof, root=OTHER_ROOT), PARTNER, RECORD)
+    found = refusal(case_of(proof, root=OTHER_ROOT), PARTNER, RECORD)
     assert (found.code, found.got) == (
         ProblemCode.SIGNER_NOT_TRUSTED,
         f"an agent identity under the root {Fingerprint.of(OTHER_ROOT)}",
@@ -133,18 +154,35 @@ def test_another_root_than_the_pinned_one_is_refused_also_with_a_good_invitation
 
 
 def test_a_proof_for_another_root_is_refused():
-    refusal(opened(PROOF, root=OTHER_ROOT), STRANGER, RECORD, kind=InvitationError)
+    refusal(case_of(PROOF, root=OTHER_ROOT), STRANGER, RECORD, kind=InvitationError)
 
 
 @pytest.mark.parametrize("record", [None, replace(RECORD, consumed_by=D), replace(RECORD, expires_at=NOW)], ids=str)
 def test_an_invitation_that_is_unknown_used_or_expired_lets_nobody_in(record):
-    refusal(opened(PROOF), STRANGER, record, kind=InvitationError)
+    refusal(case_of(PROOF), STRANGER, record, kind=InvitationError)
 
 
-def test_a_message_that_cannot_carry_a_proof_comes_from_partners_only():
+# --- reading a request
+
+
+def test_a_request_is_read_with_what_it_asks_for():
+    csr = build_csr(new_key(), dns("api.client-b.example"), None)
+    request = opened(body=EnrollmentRequest(csr=csr))
+    case = parse(request, b"sealed", State.PENDING)
+    assert case == Case(request, request.message.body, b"sealed", parse_csr(csr), State.PENDING)
+    assert (case.key, case.held) == (KEY, True)
+
+
+def test_of_a_request_that_cannot_be_read_the_reason_is_kept():
+    case = parse(opened(), b"sealed")
+    assert isinstance(case.csr, RequestError)
+    assert (case.before, case.held) == (State.RECEIVED, False)
+
+
+def test_only_an_enrollment_request_is_read_as_one():
     confirmation = EnrollmentConfirmation(certificate_digest=Fingerprint.of(b"c"), result=Delivered())
-    assert authenticate(opened(body=confirmation, introduced=False), PARTNER, RECORD, C, NOW) == ()
-    refusal(opened(body=confirmation), STRANGER, RECORD)
+    with pytest.raises(TypeError, match="enrollment.confirmation is not an enrollment request"):
+        parse(opened(body=confirmation), b"sealed")
 
 
 # --- the verdict
@@ -208,38 +246,36 @@ def test_no_acknowledgement_says_another_state():
 # --- what is recorded
 
 
-CASE = Case(opened(PROOF), b"sealed request", ("DNS:api.client-b.example",))
+CASE = case_of(PROOF)
+ADMITTED = tuple(replace(one, at=LATER) for one in (CONSUMED, PINNED))
 HELD_CASE = replace(CASE, before=State.PENDING)
 STORED_REQUEST = StoreMessage(KEY, "enrollment.request", b"sealed request", LATER, outgoing=False, link=C)
 STORED_REPLY = StoreMessage(KEY, "enrollment.reply", b"reply", LATER, outgoing=True, link=C)
 
 
 def opening(state, **changes):
-    return OpenTransaction(KEY, state, CASE.opened.digest, LATER, EXPIRY, CASE.names, **changes)
+    return OpenTransaction(KEY, state, CASE.opened.digest, LATER, EXPIRY, ("dns:api.client-b.example",), **changes)
 
 
 def issued(case):
-    approved = approve(make_request())
-    admission = (CONSUMED, PINNED) if case is CASE else ()
-    arguments = (approved, SERIAL, b"certificate", b"reply", Fingerprint.of(b"key"), C, LATER)
+    spec = ISSUANCE.approved.spec
     record = RecordCertificate(
         serial=SERIAL,
         issuer=C,
         subject=B,
         transaction=TRANSACTION,
         certificate=b"certificate",
-        public_key=Fingerprint.of(b"key"),
-        not_before=approved.spec.not_before,
-        not_after=approved.spec.not_after,
+        public_key=make_request().key.fingerprint,
+        not_before=spec.not_before,
+        not_after=spec.not_after,
     )
-    return unit_for_issued(case, admission, *arguments), record, Audit(LATER, "issued", B, TRANSACTION, "serial abc")
+    audit = Audit(LATER, "issued", B, TRANSACTION, "serial abc")
+    return unit_for_issued(case, ISSUANCE, b"reply", LATER), record, audit
 
 
 def test_an_issuance_is_one_unit_with_the_invitation_that_it_uses_up():
     unit, record, audit = issued(CASE)
-    assert unit == Unit(
-        (CONSUMED, PINNED, opening(State.ISSUED, serial=SERIAL), STORED_REQUEST, record, STORED_REPLY, audit)
-    )
+    assert unit == Unit((*ADMITTED, opening(State.ISSUED, serial=SERIAL), STORED_REQUEST, record, STORED_REPLY, audit))
 
 
 def test_the_issuance_of_a_held_request_moves_its_transaction():
@@ -251,19 +287,19 @@ def test_the_issuance_of_a_held_request_moves_its_transaction():
 def test_a_held_request_uses_the_invitation_up():
     verdict = judge(make_request(), replace(PARTNER, policy=make_policy(approval=Approval.MANUAL)), make_context())
     assert isinstance(verdict, Held)
-    unit = unit_for_pending(CASE, (CONSUMED, PINNED), verdict, b"reply", C, LATER)
+    unit = unit_for_pending(CASE, verdict, b"reply", LATER)
     audit = Audit(LATER, "held", B, TRANSACTION, verdict.reason)
-    assert unit == Unit((CONSUMED, PINNED, opening(State.PENDING), STORED_REQUEST, STORED_REPLY, audit))
+    assert unit == Unit((*ADMITTED, opening(State.PENDING), STORED_REQUEST, STORED_REPLY, audit))
 
 
 def test_a_refusal_leaves_the_invitation_good():
-    unit = unit_for_refused(CASE, (FAULT, FAULT), b"reply", C, LATER)
+    unit = unit_for_refused(CASE, (FAULT, FAULT), b"reply", LATER)
     audit = Audit(LATER, "refused", B, TRANSACTION, "key; key")
     assert unit == Unit((opening(State.REFUSED, problems=(FAULT, FAULT)), STORED_REQUEST, STORED_REPLY, audit))
 
 
 def test_the_refusal_of_a_held_request_moves_its_transaction():
-    unit = unit_for_refused(HELD_CASE, (FAULT,), b"reply", C, LATER)
+    unit = unit_for_refused(HELD_CASE, (FAULT,), b"reply", LATER)
     move = MoveTransaction(KEY, State.PENDING, State.REFUSED, LATER, None, (FAULT,))
     assert unit == Unit((move, STORED_REPLY, Audit(LATER, "refused", B, TRANSACTION, "key")))
 
@@ -271,7 +307,7 @@ def test_the_refusal_of_a_held_request_moves_its_transaction():
 @pytest.mark.parametrize("state", [state for state in State if (state, Event.DECLINED) not in TABLE[Role.ISSUER]])
 def test_what_the_table_does_not_list_is_not_recorded(state):
     with pytest.raises(TransitionError):
-        unit_for_refused(replace(CASE, before=state), (FAULT,), b"reply", C, LATER)
+        unit_for_refused(replace(CASE, before=state), (FAULT,), b"reply", LATER)
 
 
 # --- confirmations

@@ -217,7 +217,8 @@ FAULTS = {
     "opening": "agents.service.inbox.open_envelope",
     "reading": "agents.service.issuing.parse",
     "judging": "agents.service.answering.judge",
-    "answering": "agents.service.answering.reply_to",
+    "signing": "agents.adapters.keystore.opened.build",
+    "sealing": "agents.service.answering.reply_to",
 }
 
 

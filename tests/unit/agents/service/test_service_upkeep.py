@@ -11,10 +11,11 @@ from kit.services import CONFIRM_WITHIN
 from agents.adapters.entropy import SystemEntropy
 from agents.core.agreement import Approval
 from agents.core.effects import OpenTransaction, RecordApproval, TransactionKey, Unit
+from agents.core.issuer import judge
 from agents.core.requester import confirmation_message
 from agents.errors import ConfigurationError, LedgerUnavailableError
 from agents.ports import PublishOutcome
-from agents.service import approvals, relay, upkeep
+from agents.service import answering, approvals, relay, upkeep
 from agents.service.approvals import LATER_SECONDS, PAGE
 from protocol.errors import PathError, ProblemCode, problem
 from protocol.messages import Delivered, Issued, Pending, Refused, Rejected
@@ -210,14 +211,13 @@ def test_a_held_request_on_which_the_program_fails_leaves_the_others_alone(world
     for record in world.issuer.transactions():
         approval = RecordApproval(record.key, approve=True, reason="", at=world.clock.now())
         world.issuer.ledger.commit([Unit((approval,))])
-    answer = world.issuer.answering.answer
 
-    def faulty(parsed, *arguments, **named):
-        if parsed.opened.message.sender == B:
+    def faulty(csr, requester, context):
+        if requester.name == B:
             raise TypeError("a fault")
-        return answer(parsed, *arguments, **named)
+        return judge(csr, requester, context)
 
-    monkeypatch.setattr(world.issuer.answering, "answer", faulty)
+    monkeypatch.setattr(answering, "judge", faulty)
     world.issuer.tend()
     states = {record.key.partner: record.state for record in world.issuer.transactions()}
     assert states == {B: State.PENDING, D: State.ISSUED}
