@@ -36,12 +36,12 @@ def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, man
     Raises `ConfigurationError`, also if names are given for a partner whose agreement is written down already.
     """
     name, lifetime = _partner_name(partner), duration_option("--expires", expires)
-    if lifetime is None or agent.config.channel is None or agent.config.broker is None:
+    if agent.config.channel is None or agent.config.broker is None:
         raise ConfigurationError(
             f"{agent.name} cannot invite anybody: its {agent.home / 'agent.toml'} needs a [broker] and a [channel] "
-            "section (agent init --broker and --endpoint write them), and --expires a duration."
+            "section. Add them; agent init --broker and --endpoint would have written them."
         )
-    if not timedelta(0) < lifetime <= EXPIRY_MAX:
+    if lifetime is None or not timedelta(0) < lifetime <= EXPIRY_MAX:
         raise ConfigurationError(f"--expires '{expires}': wanted more than nothing and at most {EXPIRY_MAX.days}d.")
     if out:
         _require_place(out)

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from agents.config.reading import explain, read_duration, read_text
+from agents.config.explaining import explain
+from agents.config.reading import at_most, read_duration, read_text
 from agents.errors import ConfigurationError
 from protocol.errors import NameSyntaxError
 from protocol.messages import Endpoint
@@ -131,7 +132,7 @@ class Issuing(_Section):
     work on the queue at once; more than there are processors is of no use."""
 
     confirm_within: Annotated[
-        timedelta, BeforeValidator(read_duration), Field(gt=timedelta(0), le=timedelta(days=366))
+        timedelta, BeforeValidator(read_duration), AfterValidator(at_most(timedelta(days=366)))
     ] = timedelta(hours=1)
     processes: Annotated[int, Field(ge=1, le=64)] = 1
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agents.config.explaining import explain
 from agents.config.policy_file import PolicyFile
-from agents.config.reading import explain, read_text
+from agents.config.reading import read_text
 from agents.core.agreement import Policy
 from agents.core.patterns import parse_pattern
 from agents.errors import ConfigurationError

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from agents.config.reading import read_duration
+from agents.config.reading import at_most, read_duration
 from agents.core.agreement import USAGES, Approval, CommonName, KeyReuse, Policy
 from agents.core.patterns import NamePattern, parse_pattern
 from agents.core.rules import RSA_BITS_MAXIMUM
@@ -60,14 +60,8 @@ def _stamp(values: dict[str, str]) -> dict[str, str]:
     return values
 
 
-def _bounded(lifetime: timedelta) -> timedelta:
-    if not timedelta(0) < lifetime <= LIFETIME_LIMIT:
-        raise ValueError(f"wanted more than nothing and at most {LIFETIME_LIMIT.days}d")
-    return lifetime
-
-
 AttributeName = Annotated[str, AfterValidator(_attribute_name)]
-Duration = Annotated[timedelta, BeforeValidator(read_duration), AfterValidator(_bounded)]
+Duration = Annotated[timedelta, BeforeValidator(read_duration), AfterValidator(at_most(LIFETIME_LIMIT))]
 Usage = Literal["clientAuth", "serverAuth"]
 Hash = Literal["SHA-256", "SHA-384", "SHA-512"]
 

@@ -1,14 +1,11 @@
-"""Reading configuration files: bounded, and with errors that name the key, what was got and the nearest known key."""
+"""What configuration files are made of: text of bounded size, and durations."""
 
 from __future__ import annotations
 
-import difflib
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_args
-
-from pydantic import BaseModel, ValidationError
 
 from agents.errors import ConfigurationError
 
@@ -40,59 +37,22 @@ def read_duration(value: object) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
+def at_most(longest: timedelta) -> Callable[[timedelta], timedelta]:
+    """A validator of durations: more than nothing, at most `longest`. It raises `ValueError`."""
+
+    def check(duration: timedelta) -> timedelta:
+        if not timedelta(0) < duration <= longest:
+            raise ValueError(f"wanted more than nothing and at most {show_duration(longest)}")
+        return duration
+
+    return check
+
+
 def show_duration(duration: timedelta) -> str:
     """A whole number of seconds as `read_duration` reads it, in the largest unit that says it exactly."""
     units = {unit: timedelta(**{name: 1}) for unit, name in _UNITS.items()}
     unit = max((unit for unit in units if not duration % units[unit]), key=units.__getitem__)
     return f"{duration // units[unit]}{unit}"
-
-
-def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
-    """Every fault of a configuration file, one a line."""
-    return "\n".join(_line(dict(item), model, source) for item in error.errors(include_url=False))
-
-
-def _line(item: dict[str, Any], model: type[BaseModel], source: str) -> str:
-    *place, last = [str(part) for part in item["loc"]] or ["?"]
-    key = ".".join([*place, last])
-    if item["type"] == "extra_forbidden":
-        return f"{source}: unknown key '{key}'; {_hint(model, place, last)}"
-    message = str(item["msg"]).removeprefix("Value error, ")
-    got = "" if item["type"] == "missing" else f" (got {_quoted(item['input'])})"
-    return f"{source}: {key}: {message}{got}"
-
-
-def _quoted(value: object) -> str:
-    """A value from a file, cut; not one that may be a URL with a password in it, under whatever key it stands."""
-    text = repr(value)
-    return "a value that is not shown: it may hold a password" if "@" in text and ":" in text else f"{text:.80}"
-
-
-def _hint(model: type[BaseModel], place: list[str], unknown: str) -> str:
-    """The known key most like an unknown one, with its section: in the same section if there is one, else elsewhere."""
-    here = sorted(_fields_at(model, place))
-    elsewhere = {name: section for section in model.model_fields for name in _fields_at(model, [section])}
-    if nearest := difflib.get_close_matches(unknown, here, n=1):
-        return f"did you mean '{'.'.join([*place, nearest[0]])}'?"
-    if nearest := difflib.get_close_matches(unknown, sorted(set(elsewhere) - set(model.model_fields)), n=1):
-        return f"did you mean '{elsewhere[nearest[0]]}.{nearest[0]}'?"
-    return f"known here: {', '.join(here)}."
-
-
-def _fields_at(model: type[BaseModel], place: list[str]) -> set[str]:
-    """Names that the section at `place` may hold."""
-    for part in place:
-        found = model.model_fields.get(part)
-        if found is None:
-            continue
-        inner = [kind for kind in (found.annotation, *_all_args(found.annotation)) if isinstance(kind, type)]
-        model = next((kind for kind in inner if issubclass(kind, BaseModel)), model)
-    return set(model.model_fields)
-
-
-def _all_args(annotation: Any) -> list[Any]:
-    found = list(get_args(annotation))
-    return found + [inner for arg in found for inner in _all_args(arg)]
 
 
 def duration_option(option: str, text: str) -> timedelta | None:

@@ -116,30 +116,30 @@ def test_a_short_maximum_is_the_default_too():
         ("[lifetime]\nmaximun = '1d'", "unknown key 'lifetime.maximun'; did you mean 'lifetime.maximum'?"),
         ("[zzz]", "unknown key 'zzz'; known here: approval, "),
         ("[names]\nwildcards = true", "unknown key 'names.wildcards'; known here: dns, "),
-        ("names = 5", "names: Input should be a valid dictionary"),
-        ("[names]\ndns = 'a.example'", "names.dns: Input should be a valid list (got 'a.example')"),
+        ("names = 5", "names: wanted a section, [names] (got 5)"),
+        ("[names]\ndns = 'a.example'", """names.dns: wanted a list, as in ["one", "another"] (got 'a.example')"""),
         ("[names]\ndns = [5]", "names.dns.0: wanted text (got 5)"),
         ("[names]\ndns = ['a.example', '*x']", "names.dns.1: wanted NAME, *.NAME (one label more)"),
         ("[names]\nuri = ['x']", "names.uri.0: wanted scheme:rest"),
         ("[names]\nuri = ['apostille://client-b/agent']", "names.uri.0"),
         ("[names]\nip = ['10.0.0.0/8']", "names.ip.0: wanted one IPv4 or IPv6 address, no network"),
         ("[names]\nemail = ['b.example']", "names.email.0: wanted local@domain"),
-        ("[names]\nmaximum = 0", "names.maximum"),
-        ("[names]\nmaximum = 101", "names.maximum"),
-        ("[names]\nmaximum = true", "names.maximum"),
-        ("approval = 'yes'", "approval: Input should be 'automatic' or 'manual' (got 'yes')"),
+        ("[names]\nmaximum = 0", "names.maximum: wanted 1 or more (got 0)"),
+        ("[names]\nmaximum = 101", "names.maximum: wanted 100 or less (got 101)"),
+        ("[names]\nmaximum = true", "names.maximum: wanted a whole number, without quotes (got True)"),
+        ("approval = 'yes'", "approval: wanted 'automatic' or 'manual' (got 'yes')"),
         ("approval = true", "approval"),
         (
             "extended_key_usages = ['OCSPSigning']",
-            "extended_key_usages.0: Input should be 'clientAuth' or 'serverAuth'",
+            "extended_key_usages.0: wanted 'clientAuth' or 'serverAuth'",
         ),
         ("[subject]\ntake = ['commonName']", "subject.take.0: wanted one of countryName"),
         ("[subject.stamp]\ncommonName = 'x'", "subject.stamp: wanted one of countryName"),
         ("[subject.stamp]\ncountryName = 'Germany'", "subject.stamp: wanted two capital letters"),
         ("[subject.stamp]\norganizationName = ''", "subject.stamp: wanted 1 to 64 printable characters"),
-        ("[keys]\nkinds = ['DSA']", "keys.kinds.0: Input should be 'RSA', "),
+        ("[keys]\nkinds = ['DSA']", "keys.kinds.0: wanted 'RSA', "),
         ("[keys]\nrsa_minimum = 1024", "keys.rsa_minimum"),
-        ("[keys]\nreuse = 'always'", "keys.reuse: Input should be 'same-partner' or 'never'"),
+        ("[keys]\nreuse = 'always'", "keys.reuse: wanted 'same-partner' or 'never'"),
         ("[request]\nhashes = ['SHA-1']", "request.hashes.0"),
         ("[request]\nmaximum_bytes = 65537", "request.maximum_bytes"),
         (
@@ -154,6 +154,11 @@ def test_a_short_maximum_is_the_default_too():
 )
 def test_a_fault_is_named_with_file_key_what_was_got_and_what_is_allowed(text, said):
     assert fault(text).startswith(f"client-b.toml: {said}")
+
+
+def test_unknown_keys_are_named_first_because_they_explain_what_is_missing():
+    said = fault("approval = 1\n[names]\nmaximum = 0\ndsn = []").splitlines()
+    assert [line.split(" ")[1] for line in said] == ["unknown", "approval:", "names.maximum:"]
 
 
 def test_all_faults_are_named_at_once():
