@@ -12,7 +12,7 @@ from agents.cli.options import AsJson
 from agents.cli.output import Output, fields
 
 
-def certify(  # noqa: PLR0913 - the options of a command
+def certify(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where everything is made.")],
     *,
     issuer: Issuers,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from protocol.csr import KeyKind, SubjectName
 
 
-def enroll(  # noqa: PLR0913 - the options of a command
+def enroll(
     *,
     invitation: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The issuer's invitation; '-' is standard input.")
@@ -25,12 +25,12 @@ def enroll(  # noqa: PLR0913 - the options of a command
     issuer: Annotated[
         str, typer.Option(metavar="NAME", help="The issuer, where several are known and there is no invitation.")
     ] = "",
-    dns: Annotated[list[str], typer.Option(metavar="NAME", help="DNS name to ask for; may be repeated.")] = [],  # noqa: B006
-    uri: Annotated[list[str], typer.Option(metavar="URI", help="URI to ask for; may be repeated.")] = [],  # noqa: B006
+    dns: Annotated[list[str], typer.Option(metavar="NAME", help="DNS name to ask for; may be repeated.")] = [],
+    uri: Annotated[list[str], typer.Option(metavar="URI", help="URI to ask for; may be repeated.")] = [],
     email: Annotated[
         list[str], typer.Option(metavar="ADDRESS", help="E-mail address to ask for; may be repeated.")
-    ] = [],  # noqa: B006
-    ip: Annotated[list[str], typer.Option(metavar="ADDRESS", help="IP address to ask for; may be repeated.")] = [],  # noqa: B006
+    ] = [],
+    ip: Annotated[list[str], typer.Option(metavar="ADDRESS", help="IP address to ask for; may be repeated.")] = [],
     common_name: Annotated[str, typer.Option(metavar="NAME", help="Common name, where the agreement wants one.")] = "",
     key_type: Annotated[
         str, typer.Option(metavar="KIND", help="Key to make: P-256, P-384, P-521, Ed25519 or RSA.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agents.config.agent import AgentConfig
 
 
-def init(  # noqa: PLR0913 - the options of a command
+def init(
     *,
     name: Annotated[str, typer.Option(metavar="NAME", help="Short name, as partners will know it: a-z, 0-9 and '-'.")],
     organization: Annotated[

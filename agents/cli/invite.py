@@ -11,7 +11,7 @@ from agents.cli.options import DEFAULT_HOME, AsJson, Home
 from agents.cli.output import Output, at
 
 
-def invite(  # noqa: PLR0913 - the options of a command
+def invite(
     partner: Annotated[
         str, typer.Argument(metavar="PARTNER", help="Short name of the partner, as in its `agent init --name`.")
     ],
@@ -19,7 +19,7 @@ def invite(  # noqa: PLR0913 - the options of a command
     dns: Annotated[
         list[str],
         typer.Option(metavar="PATTERN", help="Names it may ask for: a.example, '*.a.example', '**.a.example'."),
-    ] = [],  # noqa: B006
+    ] = [],
     expires: Annotated[str, typer.Option(metavar="DURATION", help="How long the invitation is good.")] = "7d",
     manual: Annotated[bool, typer.Option("--manual", help="Have a person approve each request.")] = False,
     out: Annotated[

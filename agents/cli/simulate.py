@@ -48,7 +48,7 @@ Keep = Annotated[
 ]
 
 
-def simulate(  # noqa: PLR0913 - the options of the command
+def simulate(
     *,
     requesters: Requesters = 20,
     issuers: Issuers = 2,
