@@ -305,7 +305,7 @@ class CertificateSigner(Protocol):
     """The one door to the issuing CA's key."""
 
     def issue(self, approved: Approved, serial: SerialNumber) -> bytes:
-        """The signed certificate, DER, exactly as approved."""
+        """The signed certificate, DER, exactly as approved. Raises `ProtocolError` for what the CA may not certify."""
 
     def certificate(self) -> bytes:
         """The issuing CA's certificate, DER."""
