@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
 from agents.adapters.home import HomeLock, read_health
-from agents.bootstrap.logins import readable, secret
+from agents.bootstrap.given import readable, shared_secret
 from agents.config.agent import FILE, AgentConfig, load_config
 from agents.config.policy_files import PolicyFiles
 from agents.errors import ConfigurationError
@@ -161,9 +161,11 @@ class Agent:
 
         if settings.certificate_file and settings.key_file:
             certificate = readable(f"certificate_file of {section}:", self.home / settings.certificate_file)
-            return ClientCertificate(certificate, secret(f"key_file of {section}:", self.home / settings.key_file))
+            return ClientCertificate(
+                certificate, shared_secret(f"key_file of {section}:", self.home / settings.key_file)
+            )
         if settings.password_file:
-            return PasswordFile(secret(f"password_file of {section}:", self.home / settings.password_file))
+            return PasswordFile(shared_secret(f"password_file of {section}:", self.home / settings.password_file))
         raise ConfigurationError(
             f"the broker at {settings.url} needs a login, and {section} has none: add "
             f"password_file (and user, if it is not '{self.name}'), or certificate_file and key_file."

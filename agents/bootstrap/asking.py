@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agents.adapters import files
+from agents.bootstrap.given import private
 from agents.core.pem import parse_private_key, public_key_der
 from agents.errors import ConfigurationError
 from protocol.csr import CertificationRequest, KeyKind, SubjectName, build_csr, parse_csr, read_csr_file
@@ -57,13 +58,13 @@ def own_key_path(ask: Ask, request: CertificationRequest) -> str | None:
     """
     if ask.key_file is None:
         return None
-    path = files.given("--key", ask.key_file)
-    key = parse_private_key(files.read_private(path), None, str(path))
+    key = parse_private_key(private("--key", ask.key_file), None, f"--key {ask.key_file}")
     if public_key_der(key.public_key()) != request.key.spki:
         raise ConfigurationError(
-            f"--key {path} is not the key of the certification request. Give the key that the CSR was made with."
+            f"--key {ask.key_file} is not the key of the certification request. "
+            "Give the key that the CSR was made with."
         )
-    return str(path.absolute())
+    return str(ask.key_file.absolute())
 
 
 def _require_sense(ask: Ask) -> None:

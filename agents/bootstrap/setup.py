@@ -15,7 +15,7 @@ from agents.adapters.home import finish_home, new_home
 from agents.adapters.keystore import organisation_files, trust_bundle, without_key_usage
 from agents.adapters.ledger import open_ledger
 from agents.bootstrap.answers import BrokerAnswers, Setup, require_sense
-from agents.bootstrap.logins import readable, secret
+from agents.bootstrap.given import private, readable, shared_secret
 from agents.config.agent import FILE, load_config, parse_broker_url, parse_config, parse_endpoint, parse_listen
 from agents.core.organisation import KeyType, OrganisationPlan
 from agents.errors import ConfigurationError
@@ -96,14 +96,13 @@ def _name(text: str) -> OrganisationName:
 def _passphrase(setup: Setup) -> bytes:
     if setup.passphrase_file is None:
         return SystemEntropy().secret().hex().encode()
-    return files.read_private(files.given("--passphrase-file", setup.passphrase_file)).rstrip(b"\r\n")
+    return private("--passphrase-file", setup.passphrase_file).rstrip(b"\r\n")
 
 
 def _plan(setup: Setup, name: OrganisationName, passphrase: bytes) -> OrganisationPlan:
     imported = None
     if setup.import_passphrase_file:
-        path = files.given("--import-passphrase-file", setup.import_passphrase_file)
-        imported = files.read_private(path).rstrip(b"\r\n")
+        imported = private("--import-passphrase-file", setup.import_passphrase_file).rstrip(b"\r\n")
     if setup.import_ca:
         files.given("--import-ca", setup.import_ca, os.path.isdir)
     return OrganisationPlan(
@@ -147,10 +146,10 @@ def _config_text(setup: Setup, name: OrganisationName) -> str:
 
 def _broker_section(broker: BrokerAnswers) -> dict[str, str]:
     wanted = {
-        "password_file": (secret, broker.password_file),
+        "password_file": (shared_secret, broker.password_file),
         "ca_file": (readable, broker.ca_file),
         "certificate_file": (readable, broker.certificate_file),
-        "key_file": (secret, broker.key_file),
+        "key_file": (shared_secret, broker.key_file),
     }
     section = {"url": parse_broker_url(broker.url)}
     if broker.user:

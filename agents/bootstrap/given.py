@@ -1,0 +1,44 @@
+"""The files that an operator names, on the command line or in `agent.toml`, looked at before anything is begun.
+
+What is wrong with them is a mistake in what was said, not damage to the agent's own state. Left out: what is in them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from agents.adapters import files
+from agents.errors import ConfigurationError, StateError
+
+
+def readable(name: str, path: Path) -> Path:
+    """`path`, if this user can read the file. `name` says who named it. Raises `ConfigurationError`."""
+    files.given(name, path)
+    if not os.access(path, os.R_OK):
+        raise ConfigurationError(f"{name} {path}: this user may not read it. Give it to the user that runs the agent.")
+    return path
+
+
+def shared_secret(name: str, path: Path) -> Path:
+    """As `readable`, for a password or key of a broker: refused where every user of this machine can use it.
+
+    It may be shared with a group, as `agent broker certify` does, and be a link, as where something else puts secrets
+    in place.
+    """
+    mode = readable(name, path).stat().st_mode
+    if mode & stat.S_IRWXO:
+        raise ConfigurationError(
+            f"{name} {path}: it has mode {stat.S_IMODE(mode):04o}, every user of this machine can use it. "
+            f"If nobody has, run: chmod 600 '{path}'. Else have it replaced first."
+        )
+    return path
+
+
+def private(name: str, path: Path) -> bytes:
+    """What is in a file that only this user may read. Raises `ConfigurationError`."""
+    try:
+        return files.read_private(files.given(name, path))
+    except StateError as error:
+        raise ConfigurationError(f"{name}: {error}") from error
