@@ -1,10 +1,11 @@
-"""A broker that cannot be reached, or does not let us in: it is said which, and the enrollment is kept."""
+"""A broker that is not reached, does not let us in or takes nothing: it is said which, and the enrollment is kept."""
 
 import pytest
 from kit.agents import eventually
-from kit.broker import password
+from kit.broker import channel, password
 
 from agents.adapters.broker.host import free_ports
+from protocol.topology import request_queue, virtual_host
 
 
 def another_broker(scene, **settings):
@@ -80,6 +81,44 @@ def test_the_status_of_a_running_agent_tells_what_keeps_it_from_the_broker(break
     health = scene.requester.run("status", "--health").expect(1)
     health.says("running", "not connected", "refused the login of user", "1 messages to leave")
     put_right()
+
+
+def begun(scene):
+    """A first enrollment for which somebody waits three seconds, in vain."""
+    asked = ["--invitation", scene.invitation(), "--dns", scene.name()]
+    return scene.requester.run("enroll", *asked, "--wait", "3").expect(4)
+
+
+def verified(scene):
+    """The one enrollment that was begun."""
+    (kept,) = scene.requester.transactions()
+    scene.requester.reaches(kept["id"], "verified")
+
+
+def test_a_broker_that_blocks_is_not_well_and_is_named_to_whoever_waits(breakable_broker, scene):
+    scene.requester.start()
+    with breakable_broker.memory_alarm():
+        begun(scene).says("The broker blocks publishing (low on memory)", "nothing is lost")
+        scene.requester.run("status", "--health").expect(1).says("blocked by the broker: low on memory")
+    scene.issuer.start()
+    verified(scene)
+    scene.requester.run("status", "--health").expect(0)
+
+
+def test_a_queue_that_is_full_is_named_to_whoever_waits(breakable_broker, scene):
+    scene.requester.start()
+    queue, place = request_queue(scene.issuer.name), ("--vhost", virtual_host(scene.issuer.name))
+    limit = '{"max-length-bytes": 1, "overflow": "reject-publish"}'
+    which = ("--priority", "9", "--apply-to", "queues", "full", f"^{queue}$")
+    breakable_broker.node.ctl("set_policy", *place, *which, limit)
+    with channel(breakable_broker.admin_url(scene.issuer.name)) as opened:
+        opened.basic_publish("", queue, b"the last that fits")
+    begun(scene).says(f"A message to {scene.issuer.name} waits: its queue did not take it", "nothing is lost")
+    scene.requester.run("status").expect(0).says("its queue did not take it")
+    breakable_broker.node.ctl("clear_policy", *place, "full")
+    scene.issuer.start()
+    verified(scene)
+    eventually(lambda: scene.requester.seen()["links"][0]["concern"] is None)
 
 
 def test_an_absent_issuer_costs_time_and_nothing_else(scene):

@@ -265,7 +265,9 @@ def test_an_alarm_is_named_as_the_reason_of_what_it_kept_from_being_confirmed(
         eventually(lambda: requester.health().blocked)
         assert reason(UNKNOWN, requester.health()).startswith("the broker blocks publishing: low on memory")
     eventually(lambda: requester.health().last_error)
-    assert "blocked publishing (low on memory) with 1 message under way" in requester.health().last_error
+    assert (
+        "blocked publishing (low on memory) before it confirmed 1 message: sent again." in requester.health().last_error
+    )
 
 
 def test_a_full_queue_nacks_and_takes_messages_again_when_there_is_room(breakable_broker, realm, open_bus):

@@ -128,9 +128,7 @@ class Publisher(Link):
     def _why_late(self, count: int) -> str:
         messages = "1 message" if count == 1 else f"{count} messages"
         if self._health.blocked is not None:
-            return (
-                f"The broker blocked publishing ({self._health.blocked}) with {messages} under way: sent again after."
-            )
+            return f"The broker blocked publishing ({self._health.blocked}) before it confirmed {messages}: sent again."
         fix = "What was not confirmed is sent again. Ask the broker's operator whether the queue has its quorum"
         return f"The broker did not confirm {messages} within {self._timing.confirm:g} s. {fix}."
 
