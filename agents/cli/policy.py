@@ -27,8 +27,8 @@ def check(
     """Say what would become of a certification request: the certificate as it would be issued, or every reason why not.
 
     Needs no agent and changes nothing. The issuer decides with the same rules; it also knows which keys have
-    certificates already and when its own CA ends. Exit status 0: would be issued; 1: refused; 2: the policy file or the
-    command line cannot be used.
+    certificates already, when its own CA ends and which name its own channel has, which it issues to nobody. Exit
+    status 0: would be issued; 1: refused; 2: the policy file or the command line cannot be used.
     """
     from agents.bootstrap.checking import judge_offered
     from agents.cli.verdicts import result_of, text_of

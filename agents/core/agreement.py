@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from agents.core.patterns import NamePattern
 from protocol.csr import KeyKind, SubjectAttribute
-from protocol.names import OrganisationName
+from protocol.names import DnsName, OrganisationName
 
 CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string
 
@@ -90,5 +90,7 @@ class Context:
     """What was asked for, if anything was."""
     key_holders: frozenset[OrganisationName]
     """Who already holds certificates of ours for this public key."""
+    endpoint: DnsName | None
+    """The host name of our own channel, as far as it is known: it is issued to nobody else."""
     approved: bool
     """A person at the issuer has approved this very request."""

@@ -67,6 +67,14 @@ def _why_not(name: SubjectName, policy: Policy) -> Problem:
     return problem(ProblemCode.NOT_AUTHORIZED, _SAN, name, allowed, f"Leave the name out, or {_ASK}.")
 
 
+def issuer_keeps_its_name(candidate: Candidate) -> Iterator[Problem]:
+    """No name is that of our own channel, whatever was agreed: other partners would take its holder for us."""
+    for name in candidate.spec.names:
+        if name.kind is NameKind.DNS and canonical(name) == candidate.context.endpoint:
+            fix = "Leave the name out: it is the host name of the issuer's own channel."
+            yield problem(ProblemCode.NOT_AUTHORIZED, _SAN, name, "names that are not the issuer's own", fix)
+
+
 def common_name_is_a_dns_name(candidate: Candidate) -> Iterator[Problem]:
     """A common name, whether it is taken over or left out, repeats one of the DNS names (RFC 9525 section 2)."""
     field, allowed = "subject commonName", "one of the request's DNS names, or none"
@@ -162,6 +170,7 @@ RULES: tuple[Callable[[Candidate], Iterator[Problem]], ...] = (
     size_is_bounded,
     names_are_counted,
     names_are_covered,
+    issuer_keeps_its_name,
     common_name_is_a_dns_name,
     attributes_are_well_formed,
     key_is_allowed,

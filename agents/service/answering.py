@@ -140,6 +140,7 @@ class Answering:
             issuer_not_after=self._issuer_not_after,
             lifetime=timedelta(seconds=seconds) if seconds else None,
             key_holders=known.key_holders.get(csr.key.fingerprint, frozenset()),
+            endpoint=self._endpoint.host,
             approved=case.held,
         )
 

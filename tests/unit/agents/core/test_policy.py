@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from kit.policies import NOW, PARTNER, approve, dns, dns_patterns, key, make_context, make_policy, make_request
 
 from agents.core.agreement import CLIENT_AUTH, USAGES, Approval, CommonName, KeyReuse
-from agents.core.patterns import covering, parse_pattern
+from agents.core.patterns import canonical, covering, parse_pattern
 from agents.core.policy import Approved, Grant, Held, Refused, evaluate
 from agents.core.profile import BACKDATE, Profile
 from agents.core.subject import COMMON_NAME
 from protocol.csr import KeyKind, NameKind, SubjectAttribute, SubjectName
 from protocol.errors import Problem, ProblemCode
-from protocol.names import OrganisationName
+from protocol.names import DnsName, OrganisationName
 
 ORGANISATION, COUNTRY, UNIT = "2.5.4.10", "2.5.4.6", "2.5.4.11"
 SERVER_AUTH = USAGES["serverAuth"]
@@ -151,6 +151,32 @@ def test_a_name_without_a_rule_is_refused_with_what_is_allowed():
     assert found.code is ProblemCode.NOT_AUTHORIZED
     assert found.got == "dns:api.client-c.example"
     assert found.allowed == "dns names: a.example, *.b.example"
+
+
+@pytest.mark.parametrize("asked", ["channel.client-b.example", "Channel.Client-B.EXAMPLE"])
+@pytest.mark.parametrize("pattern", ["channel.client-b.example", "**.client-b.example"])
+def test_the_name_of_the_issuer_s_own_channel_is_refused_whatever_was_agreed(asked, pattern):
+    context = make_context(endpoint=DnsName("channel.client-b.example"))
+    found = refusal(
+        make_request("api.client-b.example", asked),
+        make_policy(names=dns_patterns("api.client-b.example", pattern)),
+        context,
+    )
+    assert (found.code, found.field, found.got) == (ProblemCode.NOT_AUTHORIZED, "subjectAltName", f"dns:{asked}")
+    assert found.allowed == "names that are not the issuer's own"
+    assert "the issuer's own channel" in found.fix
+
+
+def test_names_beside_and_below_the_issuer_s_channel_are_not_its_own():
+    context = make_context(endpoint=DnsName("channel.client-b.example"))
+    approve(make_request("x.channel.client-b.example", "channels.client-b.example"), context=context)
+
+
+def test_only_a_dns_name_is_the_issuer_s_channel():
+    """An e-mail address or a URI at that host is no name by which a channel is reached (RFC 9525 section 2)."""
+    policy = make_policy(names=(parse_pattern(NameKind.URI, "https://channel.client-b.example"),))
+    request = make_request(names=(SubjectName(NameKind.URI, "https://channel.client-b.example"),))
+    approve(request, policy, make_context(endpoint=DnsName("channel.client-b.example")))
 
 
 def test_without_patterns_no_name_is_allowed():
@@ -487,6 +513,7 @@ CONTEXTS = st.builds(
     lifetime=mostly(None, st.timedeltas()),
     issuer_not_after=mostly(WHOLE + 50 * DAY, st.just(WHOLE - DAY)),
     approved=st.booleans(),
+    endpoint=mostly(None, st.sampled_from(GOOD).map(DnsName)),
     key_holders=mostly(frozenset(), st.frozensets(st.sampled_from([PARTNER, OrganisationName("other")]))),
 )
 
@@ -503,6 +530,7 @@ def test_whatever_is_asked_an_approved_certificate_holds_nothing_without_a_rule(
     assert 1 <= len(spec.names) <= policy.names_maximum
     assert all(covering(name, policy.names) and "*" not in name.value for name in spec.names)
     assert set(spec.names) == set(request.names)
+    assert context.endpoint not in [canonical(name) for name in spec.names]
     assert {attribute.oid for attribute in spec.subject} - {COMMON_NAME} <= policy.subject_taken
     assert set(spec.extended_key_usages) <= policy.extended_key_usages
     assert [grant.item for grant in verdict.grants] == [*spec.names, *spec.subject]

@@ -14,7 +14,8 @@ from agents.core.requester import confirmation_message
 from agents.errors import ConfigurationError, LedgerUnavailableError, StateError
 from protocol.envelope import reread
 from protocol.errors import ProblemCode
-from protocol.messages import Delivered, EnrollmentAcknowledgement, Issued, Pending, Refused
+from protocol.messages import Delivered, Endpoint, EnrollmentAcknowledgement, Issued, Pending, Refused
+from protocol.names import DnsName
 from protocol.topology import request_queue
 from protocol.transaction import State
 
@@ -55,6 +56,16 @@ def test_a_request_is_answered_with_the_certificate_and_recorded(world, sealed):
     assert world.issuer.states() == [State.ISSUED]
     assert world.issuer.admits(result.certificate) == B
     assert world.issuer.ledger.outbox(C, 10) == ()
+
+
+def test_nobody_is_issued_the_name_of_our_own_channel(world):
+    world.endpoint = Endpoint(host=DnsName("api.client-b.example"), port=1)
+    world.issuer.build()
+    world.send(world.b.sealed(world.b.begin(world.issuer.invite(B))))
+    world.issuer.work()
+    (refused,) = results(world)
+    assert codes(refused) == [ProblemCode.NOT_AUTHORIZED]
+    assert world.issuer.certificates() == 0
 
 
 def test_what_the_constraints_of_our_own_ca_forbid_is_refused_in_words_and_nothing_leaves_us(world, sealed):
