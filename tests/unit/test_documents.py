@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)]+))?\)")
 NAME = re.compile(r"`((?:protocol|agents|core|service|adapters)(?:\.\w+)+)`")
 PATH = re.compile(r"`((?:protocol|agents|tests|docs|scripts)/[\w/.]+)`")
