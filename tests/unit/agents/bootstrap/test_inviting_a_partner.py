@@ -1,0 +1,28 @@
+"""What keeps an agent from inviting anybody is told by itself, without what was in order."""
+
+import pytest
+
+from agents.bootstrap.agent import Agent
+from agents.bootstrap.agreement import agree
+from agents.errors import ConfigurationError
+
+
+def refusal(agent, expires="7d"):
+    with pytest.raises(ConfigurationError) as caught:
+        agree(agent, "client-d", ("**.client-d.example",), expires, manual=False, out=None)
+    return str(caught.value)
+
+
+def test_an_agent_without_a_channel_is_told_to_add_one_and_nothing_of_durations(homes):
+    file = homes / "client-c" / "agent.toml"
+    file.write_text(file.read_text().split("[channel]")[0])
+    said = refusal(Agent(homes / "client-c"))
+    assert f"{file} needs a [broker] and a [channel] section" in said
+    assert "--expires" not in said
+
+
+@pytest.mark.parametrize("expires", ["", "0d", "367d", "soon"])
+def test_a_duration_that_is_none_is_told_alone(issuer, expires):
+    said = refusal(issuer, expires)
+    assert said.startswith(f"--expires '{expires}': wanted ")
+    assert "channel" not in said
