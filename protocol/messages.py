@@ -44,8 +44,8 @@ def _in_utc(moment: datetime) -> datetime:
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Csr = Annotated[bytes, Field(min_length=1, max_length=CSR_MAX)]
 Certificate = Annotated[bytes, Field(min_length=1, max_length=CERTIFICATE_MAX)]
-Chain = Annotated[tuple[Certificate, ...], Field(max_length=CHAIN_MAX, strict=False)]
-Problems = Annotated[tuple[Problem, ...], Field(min_length=1, max_length=PROBLEMS_MAX, strict=False)]
+Chain = Annotated[tuple[Certificate, ...], Field(max_length=CHAIN_MAX)]
+Problems = Annotated[tuple[Problem, ...], Field(min_length=1, max_length=PROBLEMS_MAX)]
 ShownText = Annotated[str, Field(max_length=1024, pattern=PRINTABLE)]
 
 
@@ -129,7 +129,7 @@ class PeerView(Model):
     certificate: Fingerprint
     serial: SerialNumber
     subject: ShownText
-    names: Annotated[tuple[ShownText, ...], Field(max_length=100, strict=False)]
+    names: Annotated[tuple[ShownText, ...], Field(max_length=100)]
     tls_version: ShownText
     cipher: ShownText
 

@@ -294,6 +294,12 @@ def test_one_kind_of_message_is_never_taken_for_another():
     assert problems_of(message().model_dump_json().encode(), parse_statement)
 
 
+def test_what_a_model_refuses_is_not_shown():
+    with pytest.raises(ValidationError) as caught:
+        InvitationProof(id=InvitationId("0" * 32), proof=b"canary")
+    assert "canary" not in str(caught.value)
+
+
 def test_an_endpoint_reads_as_host_and_port():
     assert str(ISSUED.endpoint) == "channel.client-c.example:8443"
 
