@@ -72,7 +72,7 @@ def test_an_invitation_survives_the_way_through_text():
     assert decode_invitation(TEXT) == INVITATION
 
 
-@pytest.mark.parametrize("broker", ["amqp://b", "amqp://br", "amqp://bro"])
+@pytest.mark.parametrize("broker", ["amqp://b", "amqp://br/", "amqps://[::1]:5671/a%2F_-.1", "amqp://" + "b" * 505])
 def test_content_of_any_length_survives(broker):
     invitation = replace(INVITATION, broker=broker)
     assert decode_invitation(encode_invitation(invitation)) == invitation
@@ -151,6 +151,7 @@ def test_another_version_is_named_in_the_refusal():
         {"root": "00"},
         {"id": "zz"},
         {"secret": base64.b64encode(SECRET[:31]).decode()},
+        {"secret": base64.b64encode(SECRET + b"1").decode()},
         {"secret": "not base64!"},
         {"secret": None},
         {"expires_at": "2026-03-01T12:00:00"},
@@ -159,6 +160,12 @@ def test_another_version_is_named_in_the_refusal():
         {"broker": "amqps://user:word@broker.example/"},
         {"broker": "http://broker.example/"},
         {"broker": "amqp://broker.example/a/b"},
+        {"broker": "amqp://broker.example/a?b"},
+        {"broker": "amqp://broker.example/a\n"},
+        {"broker": "amqp://broker_example"},
+        {"broker": "amqp:///a"},
+        {"broker": "see amqp://broker.example"},
+        {"broker": "amqp://" + "b" * 506},
         {"more": 1},
     ],
     ids=str,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import topology
+from protocol.envelope import ENVELOPE_MAX
 from protocol.names import OrganisationName
 
 B, C, D = OrganisationName("client-b"), OrganisationName("client-c"), OrganisationName("client-d")
@@ -67,6 +68,10 @@ def test_every_exchange_is_durable_and_direct():
     for exchange in definitions()["exchanges"]:
         assert (exchange["type"], exchange["durable"], exchange["arguments"]) == ("direct", True, {})
         assert exchange["auto_delete"] is False
+
+
+def test_the_largest_message_is_the_largest_envelope():
+    assert topology.MESSAGE_BYTES_MAX == ENVELOPE_MAX
 
 
 def test_every_binding_leads_to_a_queue_and_every_policy_is_for_queues():
