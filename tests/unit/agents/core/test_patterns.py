@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import string
+
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -172,6 +174,38 @@ def test_a_uri_is_compared_as_a_whole_octet_by_octet(other):
 def test_a_uri_that_is_relative_or_holds_foreign_characters_is_refused(text):
     with pytest.raises(NameSyntaxError):
         parse_pattern(NameKind.URI, text)
+
+
+ALNUM = set(string.ascii_letters + string.digits)
+URI_CHARACTERS = ALNUM | set("-._~:/?#[]@!$&'()*+,;=%")
+ATOM_CHARACTERS = ALNUM | set("!#$%&'*+-/=?^_`{|}~")
+
+
+def is_name(kind, text):
+    try:
+        canonical(SubjectName(kind, text))
+    except NameSyntaxError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("kind", "template", "characters"),
+    [
+        (NameKind.URI, "a:bXc", URI_CHARACTERS),  # RFC 3986 section 2
+        (NameKind.URI, "aXb:c", ALNUM | set("+-.:")),  # section 3.1; after a colon the scheme is over
+        (NameKind.URI, "Xb:c", set(string.ascii_letters)),
+        (NameKind.EMAIL, "X@b.example", ATOM_CHARACTERS),  # RFC 5321 section 4.1.2, RFC 5322 section 3.2.3
+        (NameKind.EMAIL, "a.X@b.example", ATOM_CHARACTERS),
+        (NameKind.EMAIL, "aXa@b.example", ATOM_CHARACTERS | {"."}),
+    ],
+)
+def test_a_name_holds_the_characters_of_its_grammar_and_no_others(kind, template, characters):
+    assert {one for one in map(chr, range(256)) if is_name(kind, template.replace("X", one))} == characters
+
+
+def test_a_uri_has_something_and_not_too_much_after_its_scheme():
+    assert [is_name(NameKind.URI, "a:" + "b" * length) for length in (0, 1, 2048, 2049)] == [False, True, True, False]
 
 
 @pytest.mark.parametrize("text", ["apostille://client-b/agent", "Apostille:x", "APOSTILLE://client-c/agent"])

@@ -13,8 +13,10 @@ from kit.certificates import NOW, forge_ca, new_key, usage
 from agents.core import profile
 from agents.core.pem import public_key_der
 from agents.core.profile import BACKDATE, CertificateSpec, Issuer, Profile, build
+from agents.core.requester import BACKDATE_MAX
 from agents.errors import StateError
 from protocol.csr import NameKind, SubjectAttribute, SubjectName
+from protocol.envelope import CLOCK_SKEW_MAX
 from protocol.names import DnsName, OrganisationName, SerialNumber
 from protocol.path import KP_JWT, Purpose, verify_path
 
@@ -189,6 +191,10 @@ def test_the_serial_number_is_the_given_one_and_fits_twenty_octets():
 def test_validity_is_in_whole_seconds_and_begins_before_the_moment_of_issue():
     start, end = profile.validity(NOW.replace(microsecond=999_999), timedelta(days=1))
     assert (start, end) == (NOW - BACKDATE, NOW + timedelta(days=1))
+
+
+def test_certificates_are_dated_back_by_as_much_as_clocks_may_differ_and_a_requester_expects():
+    assert CLOCK_SKEW_MAX == BACKDATE <= BACKDATE_MAX
 
 
 @pytest.mark.parametrize(
