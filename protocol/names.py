@@ -152,14 +152,14 @@ def _label_is_permitted(label: str) -> bool:
 
 def agent_uri(organisation: OrganisationName) -> str:
     """The one URI name (RFC 5280 section 4.2.1.6) that an organisation's agent identity certificate carries."""
-    return f"apostille://{organisation}/agent"
+    return f"apostille:{organisation}/agent"
 
 
 def organisation_of_agent_uri(uri: str) -> OrganisationName:
     """The organisation whose agent carries `uri`. Raises `NameSyntaxError` unless `agent_uri` can have made it."""
-    inner = uri.removeprefix("apostille://").removesuffix("/agent")
+    inner = uri.removeprefix("apostille:").removesuffix("/agent")
     name = OrganisationName(inner)
     if agent_uri(name) != uri:
         fix = "Use the agent identity that `agent init` made."
-        raise NameSyntaxError(problem(ProblemCode.BAD_DATA_FORMAT, "agent URI", uri, "apostille://NAME/agent", fix))
+        raise NameSyntaxError(problem(ProblemCode.BAD_DATA_FORMAT, "agent URI", uri, "apostille:NAME/agent", fix))
     return name

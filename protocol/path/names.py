@@ -16,7 +16,7 @@ def agent_organisation(leaf: x509.Certificate) -> OrganisationName:
     signed it. Raises `PathError`.
     """
     names = list(_alternative_names(leaf))
-    wanted = "exactly one name, the URI apostille://NAME/agent"
+    wanted = "exactly one name, the URI apostille:NAME/agent"
     if len(names) != 1 or not isinstance(names[0], x509.UniformResourceIdentifier):
         raise _wrong_name(_shown(names), wanted)
     try:

@@ -104,7 +104,7 @@ def test_openssl_reads_the_same_serial_number_and_names(home):
     serial, text = openssl("x509", *arguments).stdout.split("\n", 1)
     leaf = load_certificate(load_identity(home).chain[0])
     assert int(serial.removeprefix("serial="), 16) == leaf.serial_number
-    assert "URI:apostille://client-c/agent" in text
+    assert "URI:apostille:client-c/agent" in text
     assert "critical" in text
 
 

@@ -16,7 +16,7 @@ from protocol.path import KP_JWT
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
-AGENT_URI = x509.UniformResourceIdentifier("apostille://client-b/agent")
+AGENT_URI = x509.UniformResourceIdentifier("apostille:client-b/agent")
 
 
 @dataclass(frozen=True)

@@ -391,9 +391,9 @@ def test_a_chain_with_a_gap_is_refused():
         [],
         [x509.DNSName("client-b.example")],
         [x509.UniformResourceIdentifier("https://client-b/agent")],
-        [x509.UniformResourceIdentifier("apostille://client-b/agent/")],
-        [x509.UniformResourceIdentifier("apostille://CLIENT-B/agent")],
-        [x509.UniformResourceIdentifier("apostille://client-b/agent")] * 2,
+        [x509.UniformResourceIdentifier("apostille:client-b/agent/")],
+        [x509.UniformResourceIdentifier("apostille:CLIENT-B/agent")],
+        [x509.UniformResourceIdentifier("apostille:client-b/agent")] * 2,
     ],
     ids=str,
 )

@@ -190,11 +190,11 @@ def test_the_uri_of_an_agent_names_its_organisation_and_no_other(text):
 @pytest.mark.parametrize(
     "uri",
     [
-        "apostille://client-b",
+        "apostille:client-b",
         "client-b",
         "client-b/agent",
         "https://client-b/agent",
-        "apostille://client-b/agent/agent",
+        "apostille:client-b/agent/agent",
     ],
 )
 def test_another_uri_is_no_agents_name(uri):

@@ -121,7 +121,7 @@ def test_a_short_maximum_is_the_default_too():
         ("[names]\ndns = [5]", "names.dns.0: wanted text (got 5)"),
         ("[names]\ndns = ['a.example', '*x']", "names.dns.1: wanted NAME, *.NAME (one label more)"),
         ("[names]\nuri = ['x']", "names.uri.0: wanted scheme:rest"),
-        ("[names]\nuri = ['apostille://client-b/agent']", "names.uri.0"),
+        ("[names]\nuri = ['apostille:client-b/agent']", "names.uri.0"),
         ("[names]\nip = ['10.0.0.0/8']", "names.ip.0: wanted one IPv4 or IPv6 address, no network"),
         ("[names]\nemail = ['b.example']", "names.email.0: wanted local@domain"),
         ("[names]\nmaximum = 0", "names.maximum: wanted 1 or more (got 0)"),

@@ -208,7 +208,7 @@ def test_a_uri_has_something_and_not_too_much_after_its_scheme():
     assert [is_name(NameKind.URI, "a:" + "b" * length) for length in (0, 1, 2048, 2049)] == [False, True, True, False]
 
 
-@pytest.mark.parametrize("text", ["apostille://client-b/agent", "Apostille:x", "APOSTILLE://client-c/agent"])
+@pytest.mark.parametrize("text", ["apostille:client-b/agent", "Apostille:x", "APOSTILLE://client-c/agent"])
 def test_the_name_of_an_agent_identity_can_never_be_listed(text):
     with pytest.raises(NameSyntaxError):
         parse_pattern(NameKind.URI, text)

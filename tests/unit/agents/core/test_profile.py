@@ -99,7 +99,7 @@ def test_root_and_intermediate_differ_in_their_subjects():
         (
             profile.agent_identity(OrganisationName("client-c"), SPKI, NOW),
             [KP_JWT],
-            x509.UniformResourceIdentifier("apostille://client-c/agent"),
+            x509.UniformResourceIdentifier("apostille:client-c/agent"),
         ),
         (profile.channel_server(HOST, SPKI, NOW), [x509.ExtendedKeyUsageOID.SERVER_AUTH], x509.DNSName("c.example")),
         (client_spec(), [CLIENT], x509.DNSName("api.b.example")),

@@ -496,13 +496,13 @@ def test_a_ca_limited_to_other_purposes_does_not_vouch(root):
         [AGENT_URI, x509.DNSName("b.example")],
         [AGENT_URI, AGENT_URI],
         [x509.DNSName("client-b")],
-        [x509.UniformResourceIdentifier("apostille://client-b/agent/")],
+        [x509.UniformResourceIdentifier("apostille:client-b/agent/")],
         [x509.UniformResourceIdentifier("https://client-b/agent")],
-        [x509.UniformResourceIdentifier("apostille://Client-B/agent")],
+        [x509.UniformResourceIdentifier("apostille:Client-B/agent")],
     ],
 )
 def test_an_identity_has_exactly_the_agent_uri_as_its_name(root, names):
-    with pytest.raises(PathError, match="apostille://"):
+    with pytest.raises(PathError, match="apostille:"):
         verify(forge_leaf(root, [KP_JWT], names), [], [root])
 
 
