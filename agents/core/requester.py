@@ -21,9 +21,10 @@ from agents.core.effects import (
     TransactionKey,
     Unit,
 )
+from agents.core.patterns import canonical
 from protocol.certificate import fingerprint, public_key_info, serial_number, subject_names, unknown_names
-from protocol.csr import CertificationRequest
-from protocol.errors import Problem, ProblemCode, RequestError, problem
+from protocol.csr import CertificationRequest, SubjectName
+from protocol.errors import NameSyntaxError, Problem, ProblemCode, RequestError, problem
 from protocol.messages import (
     Delivered,
     Endpoint,
@@ -149,11 +150,19 @@ def _der(bundle: Sequence[bytes], root: x509.Certificate) -> bytes:
 
 
 def _check_names(leaf: x509.Certificate, csr: CertificationRequest) -> None:
-    asked = {(name.kind, name.value.lower()) for name in csr.names}
-    extra = [str(name) for name in subject_names(leaf) if (name.kind, name.value.lower()) not in asked]
+    asked = {_as_compared(name) for name in csr.names}
+    extra = [str(name) for name in subject_names(leaf) if _as_compared(name) not in asked]
     extra.extend(unknown_names(leaf))
     if extra:
         _reject("certificate", f"the names {', '.join(extra)}", "names that we asked for")
+
+
+def _as_compared(name: SubjectName) -> str:
+    """The canonical form, by which the issuer judged it; another spelling of a URI or a mailbox is another name."""
+    try:
+        return f"{name.kind}:{canonical(name)}"
+    except NameSyntaxError:
+        return str(name)
 
 
 def _check_lifetime(leaf: x509.Certificate, lifetime: timedelta | None) -> None:

@@ -36,14 +36,19 @@ def parse_names(extension_value: bytes) -> tuple[SubjectName, ...]:
     """The names, in order.
 
     Raises `RequestError` for none at all, another kind, octets that are not printable ASCII without spaces, an address
-    of the wrong length or an IPv4 address in IPv6 form, and a name that stands twice.
+    of the wrong length or an IPv4 address in IPv6 form, and a name that stands twice, DNS names in any case of letters.
     """
     sequence = der.only_element(extension_value, der.SEQUENCE, _FIELD)
     names = tuple(_name(element) for element in der.choices(sequence, _FIELD, NAMES_MAX))
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _refused(f"{twice} more than once", "each name once")
+    compared = [_as_compared(name) for name in names]
+    if twice := [name for name, form in zip(names, compared, strict=True) if compared.count(form) > 1]:
+        raise _refused(f"{twice[-1]} more than once", "each name once")
     return names
+
+
+def _as_compared(name: SubjectName) -> SubjectName:
+    """DNS names are one whatever the case of their letters (RFC 4343)."""
+    return SubjectName(name.kind, name.value.lower()) if name.kind is NameKind.DNS else name
 
 
 def _name(element: der.Element) -> SubjectName:

@@ -27,6 +27,7 @@ _BLOCK = re.compile(
     rb"^-----BEGIN (?P<label>[A-Z0-9 ]+)-----[ \t]*\r?$(?P<body>.*?)^-----END (?P=label)-----[ \t]*\r?$(?P<rest>.*)",
     re.MULTILINE | re.DOTALL,
 )
+_UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _DER_START = re.compile(rb"\x30[\x80-\xff]")
 """A SEQUENCE with a length of several octets, which every request has; no text begins like that."""
@@ -39,7 +40,7 @@ def read_csr_file(data: bytes) -> bytes:
     """
     if len(data) > FILE_MAX:
         raise _refused(f"{len(data)} bytes", f"at most {FILE_MAX} bytes")
-    encoded = data if _DER_START.match(data) else _from_pem(data)
+    encoded = data if _DER_START.match(data) else _from_pem(data.removeprefix(_UTF8_MARK))
     return der.only_element(encoded, der.SEQUENCE, _FIELD).encoded
 
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from protocol.csr import der, ed25519_point, rsa_modulus
+from protocol.csr.algorithms import describe
 from protocol.csr.facts import KeyFacts, KeyKind
 from protocol.csr.refusals import refusal
 from protocol.errors import ProblemCode, RequestError
@@ -60,7 +61,7 @@ def load_key(spki_der: bytes) -> tuple[KeyFacts, PublicKey]:
     algorithm, subject_public_key = der.members(spki, _FIELD, der.SEQUENCE, der.BIT_STRING)
     kind = _KINDS.get(algorithm.encoded)
     if kind is None:
-        raise _bad_key(f"algorithm identifier {algorithm.encoded.hex()}")
+        raise _bad_key(f"algorithm {describe(algorithm)}")
     bits = _JUDGES[kind](kind, der.bit_string(subject_public_key, _FIELD))
     return KeyFacts(kind, bits, spki_der, Fingerprint.of(spki_der)), load_public_key(spki_der)
 
@@ -74,7 +75,7 @@ def load_public_key(spki_der: bytes) -> PublicKey:
     try:
         return cast("PublicKey", load_der_public_key(spki_der))  # the algorithm identifier leaves no other type
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise _bad_key(str(error)) from error
+        raise _bad_key(f"a point that is not on its curve, or another key that cannot be used ({error})") from error
 
 
 def _judge_curve_point(kind: KeyKind, octets: bytes) -> int:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 
 from protocol.csr import der
+from protocol.csr.algorithms import describe
 from protocol.csr.key import PublicKey
 from protocol.csr.refusals import refusal
 from protocol.errors import ProblemCode
@@ -82,7 +83,7 @@ def verify_possession(key: PublicKey, algorithm: der.Element, signature: der.Ele
         allowed = (
             "ECDSA, RSA PKCS#1 v1.5 or RSA-PSS (salt as long as the hash) with SHA-256, SHA-384 or SHA-512; Ed25519"
         )
-        got = f"algorithm identifier {algorithm.encoded.hex()} under {type(key).__name__}"
+        got = f"algorithm {describe(algorithm)} under {type(key).__name__}"
         raise refusal(ProblemCode.BAD_ALG, "CSR signature algorithm", got, allowed)
     octets = der.bit_string(signature, _FIELD)
     try:

@@ -31,7 +31,7 @@ from agents.core.requester import (
     unit_for_move,
 )
 from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
-from protocol.errors import ProblemCode, ProtocolError, problem
+from protocol.errors import ProblemCode, ProtocolError, RequestError, problem
 from protocol.messages import Delivered, Endpoint, InvitationProof, Issued, PeerView, Rejected, Verified
 from protocol.names import Fingerprint, InvitationId, SerialNumber
 from protocol.transaction import TABLE, Event, Role, State, TransitionError
@@ -120,7 +120,22 @@ def test_fewer_names_and_a_shorter_life_are_accepted():
     accept(issued(leaf(API, end=NOW + timedelta(hours=2))), CSR, timedelta(days=60), PINNED, NOW)
 
 
-def test_names_are_compared_without_their_case():
+@pytest.mark.parametrize(
+    ("asked", "certified"),
+    [
+        (SubjectName(NameKind.URI, "spiffe://b.example/admin"), "spiffe://b.example/ADMIN"),
+        (SubjectName(NameKind.EMAIL, "root@b.example"), "ROOT@b.example"),
+    ],
+)
+def test_another_spelling_of_a_uri_or_a_mailbox_is_another_name(asked, certified):
+    csr = parse_csr(build_csr(OUR_KEY, (asked,), None))
+    form = x509.UniformResourceIdentifier if asked.kind is NameKind.URI else x509.RFC822Name
+    accept(issued(leaf(form(asked.value))), csr, None, PINNED, NOW)
+    with pytest.raises(RequestError, match="names that we asked for"):
+        accept(issued(leaf(form(certified))), csr, None, PINNED, NOW)
+
+
+def test_dns_names_are_compared_without_their_case():
     accept(issued(leaf(x509.DNSName("API.b.example"))), CSR, None, PINNED, NOW)
     capitals = parse_csr(build_csr(OUR_KEY, (SubjectName(NameKind.DNS, "API.B.example"),), None))
     accept(issued(leaf(API)), capitals, None, PINNED, NOW)

@@ -58,6 +58,7 @@ def test_a_name_that_only_the_policy_can_judge_is_passed_on_unchanged():
         ([tlv(0x87, bytes(8))], "IP address of 8 octets"),
         ([tlv(0x87, bytes(10) + b"\xff\xff\xc0\x00\x02\x01")], "IPv4 address in IPv6 form"),
         ([dns("b.example"), dns("a.example"), dns("a.example")], "dns:a.example more than once"),
+        ([dns("a.example"), dns("b.example"), dns("A.Example")], "dns:A.Example more than once"),
     ],
 )
 def test_other_kinds_other_octets_and_repetitions_are_refused(names, got):

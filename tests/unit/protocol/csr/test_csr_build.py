@@ -3,7 +3,7 @@
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kit.csr_forge import COMMON_NAME, KEY
 
@@ -92,7 +92,6 @@ def test_a_key_that_an_issuer_would_refuse_is_refused_here_first(key):
 @given(
     st.lists(st.tuples(st.sampled_from(NameKind), st.text(max_size=20)), max_size=3), st.none() | st.text(max_size=70)
 )
-@settings(deadline=None)
 def test_any_names_are_built_to_be_read_back_unchanged_or_refused(pairs, common_name):
     names = tuple(SubjectName(kind, value) for kind, value in pairs)
     try:

@@ -44,6 +44,7 @@ def refused(data):
         b"\n\n" + pem(),
         b"0_1 is the number of this request\n" + pem(),
         b"\xef\xbb\xbfcaf\xc3\xa9 - what we need\r\n" + pem(end="\r\n"),
+        b"\xef\xbb\xbf" + pem(),
         pem()[:-1],
     ],
     ids=[
@@ -60,6 +61,7 @@ def refused(data):
         "blank lines before",
         "text before that begins with the octet of a SEQUENCE",
         "text in UTF-8 before",
+        "byte order mark",
         "no final line end",
     ],
 )

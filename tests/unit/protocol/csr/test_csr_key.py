@@ -104,7 +104,7 @@ def test_the_facts_of_a_key_are_its_kind_size_octets_and_their_digest(key, kind,
 def test_another_kind_of_key_or_other_parameters_are_refused_as_bad_algorithm(spki):
     problem = refused(spki)
     assert problem.code is ProblemCode.BAD_ALG
-    assert "algorithm identifier" in problem.got
+    assert problem.got.startswith(("algorithm 1.", "algorithm octets"))
     assert "P-256" in problem.allowed
 
 

@@ -134,14 +134,13 @@ def test_any_bytes_are_facts_or_the_one_error(data):
 
 
 @given(mutations(FULL))
-@settings(deadline=None)
 def test_no_mutation_of_a_request_passes(data):
     assert (judged(data) is None) == (data != FULL)
 
 
 @given(trees() | mutations(FULL_INFO))
 @example(FULL_INFO)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_of_a_mutation_that_is_signed_anew_the_facts_are_what_another_reader_sees(signed):
     parsed = judged(sign(signed))
     if parsed is not None:
