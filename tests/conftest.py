@@ -3,7 +3,12 @@
 import time
 
 import pytest
+from hypothesis import settings
 from kit import broker as kit_broker
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+"""No example has a deadline: how long one takes says how busy the machine is."""
 
 
 def pytest_report_header():

@@ -67,7 +67,7 @@ def all_of(ledger):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(batches=some.lists(some.lists(units, min_size=1, max_size=6), min_size=1, max_size=3))
 def test_a_batch_records_what_its_units_record_one_after_the_other(batches):
     with TemporaryDirectory() as directory:
