@@ -123,6 +123,7 @@ def test_the_command_ends_in_order_and_leaves_nothing_running(how, start, tmp_pa
     logins = {login["organisation"]: login for login in shown["logins"]}
     assert set(logins) == {"client-b", "client-c", "client-d"}
     for name, login in logins.items():
+        assert login["url"].startswith("amqp://localhost:")  # as operators write it, and invitations quote it
         secret = Path(login["password_file"]).read_text()
         with channel(login["url"].replace("://", f"://{name}:{secret}@")):
             pass
