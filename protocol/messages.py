@@ -30,6 +30,9 @@ CHAIN_MAX = 4
 PROBLEMS_MAX = 32
 """Most problems in one refusal; an issuer that finds more says so in the last one."""
 
+NOTES_MAX, NOTE_MAX = 16, 200
+"""Most notes with a certificate, and the characters of each; an issuer that has more says so in the last one."""
+
 LIFETIME_SECONDS_MAX = 2**31
 """Longest lifetime that can be asked for, in seconds: 68 years."""
 
@@ -46,6 +49,9 @@ Csr = Annotated[bytes, Field(min_length=1, max_length=CSR_MAX)]
 Certificate = Annotated[bytes, Field(min_length=1, max_length=CERTIFICATE_MAX)]
 Chain = Annotated[tuple[Certificate, ...], Field(max_length=CHAIN_MAX)]
 Problems = Annotated[tuple[Problem, ...], Field(min_length=1, max_length=PROBLEMS_MAX)]
+Notes = Annotated[
+    tuple[Annotated[str, Field(max_length=NOTE_MAX, pattern=PRINTABLE)], ...], Field(max_length=NOTES_MAX)
+]
 ShownText = Annotated[str, Field(max_length=1024, pattern=PRINTABLE)]
 
 
@@ -91,7 +97,8 @@ class EnrollmentRequest(Model):
 
 
 class Issued(Model):
-    """The certificate; the chain above it without the root, in order; the issuer's trust anchors; the channel."""
+    """The certificate; the chain above it without the root, in order; the issuer's trust anchors; the channel; and what
+    was asked for and is not in the certificate, in words."""
 
     outcome: Literal["issued"] = "issued"
     certificate: Certificate
@@ -99,6 +106,7 @@ class Issued(Model):
     trust_bundle: Annotated[Chain, Field(min_length=1)]
     endpoint: Endpoint
     renew_after: Instant
+    notes: Notes = ()
 
 
 class Pending(Model):

@@ -11,6 +11,8 @@ from protocol.errors import MessageError, ProblemCode, problem
 from protocol.messages import (
     CHAIN_MAX,
     CSR_MAX,
+    NOTE_MAX,
+    NOTES_MAX,
     PROBLEMS_MAX,
     ChannelRefusal,
     ChannelStatement,
@@ -63,6 +65,7 @@ BODIES = [
     EnrollmentConfirmation(certificate_digest=DIGEST, result=Delivered()),
     EnrollmentConfirmation(certificate_digest=DIGEST, result=Rejected(problem=PROBLEM)),
     EnrollmentAcknowledgement(certificate_digest=DIGEST, state="confirmed"),
+    EnrollmentReply(request_digest=DIGEST, result=ISSUED.model_copy(update={"notes": ("lifetime: cut",) * NOTES_MAX})),
 ]
 
 
@@ -320,3 +323,16 @@ def test_text_that_people_read_is_one_line_of_printable_ascii(body, text):
     assert parse_message(sent.encode())
     with pytest.raises(MessageError):
         parse_message(sent.replace("TEXT", json.dumps(text)[1:-1]).encode())
+
+
+@pytest.mark.parametrize(
+    "notes", [["x"] * (NOTES_MAX + 1), ["x" * (NOTE_MAX + 1)], ["\x1b[2J"], ["two\nlines"], "x", [1], None]
+)
+def test_notes_are_few_and_short_and_can_be_shown_as_they_are(notes):
+    data = changed("body", "result", "notes", value=notes, body=EnrollmentReply(request_digest=DIGEST, result=ISSUED))
+    assert all(problem.field.startswith("body.enrollment.reply.result.issued.notes") for problem in problems_of(data))
+
+
+def test_notes_may_be_left_out():
+    data = changed("body", "result", "notes", body=EnrollmentReply(request_digest=DIGEST, result=ISSUED))
+    assert parse_message(json.dumps(data).encode()).body.result.notes == ()
