@@ -128,12 +128,10 @@ def _certificate(one: Seen, now: datetime) -> tuple[Any, ...]:
 
 
 def _renewals(certificates: Sequence[Seen]) -> list[str]:
-    """When to enroll again: of the latest credential that we hold from each issuer."""
-    latest = {one["issuer"]: one["serial"] for one in reversed(certificates) if one["renew_after"]}
-    return [
-        f"enroll again after {at(one['renew_after'])}" if latest.get(one["issuer"]) == one["serial"] else ""
-        for one in certificates
-    ]
+    """When to enroll again: of the latest credential from each issuer that we hold and that is in force."""
+    held = [one for one in certificates if one["renew_after"] and one["state"] == "in force"]
+    latest = {one["issuer"]: one for one in reversed(held)}.values()
+    return [f"enroll again after {at(one['renew_after'])}" if one in latest else "" for one in certificates]
 
 
 def _span(span: timedelta) -> str:

@@ -152,6 +152,13 @@ def test_a_certificate_that_does_not_count_any_more_has_no_time_left(state):
     assert line_with(shown(certificates=[certificate(timedelta(days=9), state=state)]), SERIAL).endswith(state)
 
 
+def test_a_withdrawn_credential_is_not_renewed_but_the_one_before_it_is():
+    held = {"renew_after": NOW + timedelta(days=20)}
+    withdrawn = certificate(timedelta(days=30), serial="a", state="withdrawn", **held)
+    text = shown(certificates=[withdrawn, certificate(timedelta(days=30), serial="b", **held)])
+    assert [line.split()[0] for line in text.splitlines()[-3:]] == ["a", "b", "enroll"]
+
+
 def test_the_latest_credential_from_each_issuer_says_when_to_enroll_again():
     held = {"renew_after": NOW + timedelta(days=20)}
     text = shown(
