@@ -52,9 +52,12 @@ def _decide(id: str, home: Path, *, as_json: bool, allow: bool, reason: str) -> 
     running = agent.lock.is_held()
     word = "approved" if allow else "denied"
     note = "the daemon answers now" if running else "no daemon runs: the answer leaves with the next `agent run`"
+    partner = agent.ledger.partner(record.key.partner)
+    stranger = not allow and not (partner and partner.anchors)
+    again = [("again", f"{record.key.partner} needs a new invitation to ask once more")] if stranger else []
     Output(as_json).show(
-        _facts(record) | {"decision": word, "daemon_running": running},
-        fields([(word, record.key.id), ("partner", record.key.partner), ("next", note)]),
+        _facts(record) | {"decision": word, "daemon_running": running, "needs_invitation": stranger},
+        fields([(word, record.key.id), ("partner", record.key.partner), ("next", note), *again]),
     )
 
 

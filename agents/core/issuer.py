@@ -82,6 +82,11 @@ class Case:
         """Whether it waited for a person. Who asked was proven then."""
         return self.before is State.PENDING
 
+    @property
+    def first(self) -> bool:
+        """Whether its sender is known by an invitation alone, so that it needs a new one if this request fails."""
+        return self.opened.introduced and self.request.invitation is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Issuance:
@@ -205,16 +210,17 @@ def unit_for_issued(case: Case, issuance: Issuance, sealed_reply: bytes, now: da
         not_after=spec.not_after,
     )
     audit = Audit(now, "issued", key.partner, key.id, f"serial {serial}")
-    admission = () if case.held else _admission(case, now)
+    used = () if case.held else _invitation_used(case, now)
     moves = _moves(case, Event.GRANTED, now, serial=serial)
-    return Unit((*admission, *moves, record, _outgoing(case, sealed_reply, now), audit))
+    return Unit((*used, *_root_pinned(case, now), *moves, record, _outgoing(case, sealed_reply, now), audit))
 
 
 def unit_for_pending(case: Case, held: Held, sealed_reply: bytes, now: datetime) -> Unit:
-    """What a held request records; the invitation is used up, so that the held request keeps its right."""
+    """What a held request records; the invitation is used up, so that the held request keeps its right. Its root is not
+    pinned before a person has approved it."""
     audit = Audit(now, "held", case.key.partner, case.key.id, held.reason)
     moves = _moves(case, Event.HELD, now)
-    return Unit((*_admission(case, now), *moves, _outgoing(case, sealed_reply, now), audit))
+    return Unit((*_invitation_used(case, now), *moves, _outgoing(case, sealed_reply, now), audit))
 
 
 def unit_for_refused(case: Case, problems: tuple[Problem, ...], sealed_reply: bytes, now: datetime) -> Unit:
@@ -225,16 +231,21 @@ def unit_for_refused(case: Case, problems: tuple[Problem, ...], sealed_reply: by
     return Unit((*moves, _outgoing(case, sealed_reply, now), audit))
 
 
-def _admission(case: Case, now: datetime) -> tuple[Effect, ...]:
-    """How an authenticated requester becomes known: the invitation is used up, the root pinned.
+def _invitation_used(case: Case, now: datetime) -> tuple[Effect, ...]:
+    proof = case.request.invitation
+    return (ConsumeInvitation(proof.id, case.key.partner, case.key.id, now),) if proof else ()
+
+
+def _root_pinned(case: Case, now: datetime) -> tuple[Effect, ...]:
+    """The requester is known by its root from its first certificate on, and not before: somebody else may hold its
+    invitation, and a person who denies that request must not have let the wrong root in.
 
     A root may be pinned by its fingerprint alone: we enrolled there by invitation, and had no answer yet.
     """
-    partner, opened, proof = case.key.partner, case.opened, case.request.invitation
-    pin = PinAnchor(partner, Fingerprint.of(opened.root), opened.root, now)
-    if proof is None:
-        return (pin,) if opened.introduced else ()
-    return (ConsumeInvitation(proof.id, partner, case.key.id, now), pin)
+    opened = case.opened
+    if case.request.invitation is None and not opened.introduced:
+        return ()
+    return (PinAnchor(case.key.partner, Fingerprint.of(opened.root), opened.root, now),)
 
 
 def _moves(

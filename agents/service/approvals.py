@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from agents.core.effects import Audit, MoveTransaction, TransactionKey, Unit
-from agents.core.issuer import parse
+from agents.core.issuer import Case, parse
 from agents.core.policy import Refused
 from agents.errors import ConfigurationError
 from agents.ports import Clock, Ledger, Log, TransactionRecord
@@ -80,7 +80,7 @@ class Approvals:
         if stored is None or opened is None:
             return None
         case = parse(opened, stored.body, State.PENDING)
-        refusal = distrust if record.approval else _denied(record.approval_reason or "")
+        refusal = distrust if record.approval else _denied(case, record.approval_reason or "")
         known = look_up(self._ledger, [case])
         judged = [Refused((refusal,))] if refusal else self._answering.judge([case], known)
         (answer,) = self._answering.seal([case], self._answering.sign(judged))
@@ -109,12 +109,12 @@ class Approvals:
         return Unit((move, audit))
 
 
-def _denied(reason: str) -> Problem:
-    """The operator's words, whole. What the request showed and pinned when it was held stays used and pinned."""
-    fix = (
-        "Ask the issuer's operator what would be approved, then enroll again without an invitation: one that this "
-        "request showed is used up, and the issuer knows you since it held the request."
-    )
+def _denied(case: Case, reason: str) -> Problem:
+    """The operator's words, whole. The root of a first request was not pinned, and the invitation is used up."""
+    again = "then enroll again without an invitation"
+    if case.first:
+        again = "and for a new invitation: the one that this request showed is used up"
+    fix = f"Ask the issuer's operator what would be approved, {again}."
     denied = problem(ProblemCode.NOT_AUTHORIZED, "approval", "a denial", "an approved request", fix)
     return denied.model_copy(update={"got": printable(f"denied by the issuer: {reason}", PROBLEM_TEXT_MAX)})
 

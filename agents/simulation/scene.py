@@ -30,6 +30,9 @@ _ONE_AT_A_TIME = Lock()
 
 INVITATION_LIFETIME, EXPIRED_LIFETIME = "1d", "1s"
 
+INVITED_BY_ITSELF = frozenset({Kind.EXPIRED_INVITATION, Kind.DENIED})
+"""Requests with an invitation of their own: a denied one uses it up without making its sender known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -54,7 +57,7 @@ class Scene:
 
     def invitation(self, request: Request) -> Path:
         """The invitation that comes with a request, where one does."""
-        special = f"-{request.number}" if request.kind is Kind.EXPIRED_INVITATION else ""
+        special = f"-{request.number}" if request.kind in INVITED_BY_ITSELF else ""
         return self.directory / "invitations" / f"{request.requester}-{request.issuer}{special}"
 
     def sealed(self, request: Request) -> Path:
@@ -130,5 +133,6 @@ def _invite(scene: Scene, agent: Agent, agreement: Agreement) -> None:
     usual = scene.directory / "invitations" / f"{first.requester}-{first.issuer}"
     agree(agent, agreement.requester, patterns, INVITATION_LIFETIME, manual=agreement.manual, out=usual)
     for request in scene.plan.of(agreement.requester):
-        if request.issuer == agreement.issuer and request.kind is Kind.EXPIRED_INVITATION:
-            agree(agent, agreement.requester, (), EXPIRED_LIFETIME, manual=False, out=scene.invitation(request))
+        if request.issuer == agreement.issuer and request.kind in INVITED_BY_ITSELF:
+            lifetime = EXPIRED_LIFETIME if request.kind is Kind.EXPIRED_INVITATION else INVITATION_LIFETIME
+            agree(agent, agreement.requester, (), lifetime, manual=False, out=scene.invitation(request))

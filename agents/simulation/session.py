@@ -42,9 +42,6 @@ POLL_SECONDS = 0.1
 
 AHEAD = timedelta(hours=1)
 
-TAKES_INVITATION = frozenset({Kind.GOOD, Kind.DENIED})
-"""What uses an invitation up: an issuance, and being held for a person's decision, whatever that is."""
-
 Tell = Callable[[OrganisationName, int, str], None]
 """Told of a requester, the number of a request, and what became of it."""
 
@@ -173,13 +170,13 @@ class Session:
         return start(agent, ask, invitation)
 
     def _invitation(self, request: Request) -> Invitation | None:
-        """Until the issuer has taken it for a request before this one; and where it is used once more."""
-        taken = any(
-            before.issuer == request.issuer and before.kind in TAKES_INVITATION
+        """Until the issuer knows us, by a certificate that it issued before; and where it is used once more."""
+        known = any(
+            before.issuer == request.issuer and before.kind is Kind.GOOD
             for before in self._scene.plan.of(self._name)
             if before.number < request.number
         )
-        if taken and request.kind is not Kind.REUSED_INVITATION:
+        if known and request.kind is not Kind.REUSED_INVITATION:
             return None
         return read_invitation(self._scene.invitation(request), None)
 

@@ -185,6 +185,14 @@ def test_only_an_enrollment_request_is_read_as_one():
         parse(opened(body=confirmation), b"sealed")
 
 
+@pytest.mark.parametrize(
+    ("proof", "introduced", "first"),
+    [(PROOF, True, True), (PROOF, False, False), (None, True, False), (None, False, False)],
+)
+def test_a_first_request_is_one_whose_sender_is_known_by_an_invitation_alone(proof, introduced, first):
+    assert case_of(proof, introduced=introduced).first is first
+
+
 # --- the verdict
 
 
@@ -281,15 +289,15 @@ def test_an_issuance_is_one_unit_with_the_invitation_that_it_uses_up():
 def test_the_issuance_of_a_held_request_moves_its_transaction():
     unit, record, audit = issued(HELD_CASE)
     move = MoveTransaction(KEY, State.PENDING, State.ISSUED, LATER, SERIAL, ())
-    assert unit == Unit((move, record, STORED_REPLY, audit))
+    assert unit == Unit((ADMITTED[1], move, record, STORED_REPLY, audit))
 
 
-def test_a_held_request_uses_the_invitation_up():
+def test_a_held_request_uses_the_invitation_up_and_pins_no_root_before_it_is_approved():
     verdict = judge(make_request(), replace(PARTNER, policy=make_policy(approval=Approval.MANUAL)), make_context())
     assert isinstance(verdict, Held)
     unit = unit_for_pending(CASE, verdict, b"reply", LATER)
     audit = Audit(LATER, "held", B, TRANSACTION, verdict.reason)
-    assert unit == Unit((*ADMITTED, opening(State.PENDING), STORED_REQUEST, STORED_REPLY, audit))
+    assert unit == Unit((ADMITTED[0], opening(State.PENDING), STORED_REQUEST, STORED_REPLY, audit))
 
 
 def test_a_refusal_leaves_the_invitation_good():

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from kit.envelopes import B, C, D, agent_of
+from kit.envelopes import B, C, D, agent_of, der
 from kit.policies import dns_patterns, make_policy
-from kit.services import CONFIRM_WITHIN
+from kit.services import CONFIRM_WITHIN, organisation_now
 
 from agents.adapters.entropy import SystemEntropy
 from agents.core.agreement import Approval
@@ -14,7 +14,7 @@ from agents.core.effects import OpenTransaction, RecordApproval, TransactionKey,
 from agents.core.issuer import judge
 from agents.core.requester import confirmation_message
 from agents.errors import ConfigurationError, LedgerUnavailableError
-from agents.ports import PublishOutcome
+from agents.ports import AnchorRecord, PublishOutcome
 from agents.service import answering, approvals, relay, upkeep
 from agents.service.approvals import LATER_SECONDS, PAGE
 from protocol.errors import PathError, ProblemCode, problem
@@ -77,21 +77,86 @@ def test_a_reason_for_a_denial_arrives_whole(world, held):
     assert results(world)[1].problems[0].got == f"denied by the issuer: {reason}"
 
 
-def test_a_denied_requester_is_told_how_to_ask_again_and_can(world):
+def test_a_denied_stranger_is_told_to_get_a_new_invitation_and_can_enroll_with_it(world):
     invitation = world.issuer.invite(B, approval=Approval.MANUAL)
     world.send(world.b.sealed(world.b.begin(invitation)))
     world.issuer.work()
     decide(world, approve=False)
     world.issuer.tend()
     told = results(world)[1].problems[0].fix
-    assert "enroll again without an invitation" in told
+    assert "for a new invitation" in told
     assert "is used up" in told
-    for again in (invitation, None):
+    for again in (invitation, None, world.issuer.invite(B, approval=Approval.MANUAL)):
         world.send(world.b.sealed(world.b.begin(again)))
     world.issuer.work()
-    with_the_same, without = results(world)[2:]
+    with_the_same, without, with_a_new_one = results(world)[2:]
     assert "already used by transaction" in with_the_same.problems[0].got
-    assert isinstance(without, Pending)
+    assert "has not enrolled here before" in without.problems[0].got
+    assert isinstance(with_a_new_one, Pending)
+
+
+def test_a_denied_partner_is_told_to_ask_again_without_an_invitation_and_can(world, issued):
+    world.issuer.invite(B, approval=Approval.MANUAL)
+    for _ in range(2):
+        world.send(world.b.sealed(world.b.begin(None)))
+        world.issuer.work()
+        decide(world, approve=False)
+        world.issuer.tend()
+    *_, first, _, second = results(world)
+    assert first.problems == second.problems
+    assert first.problems[0].fix.endswith("then enroll again without an invitation.")
+
+
+def roots(world, partner=B):
+    return [one.fingerprint for one in world.issuer.ledger.partner(partner).anchors]
+
+
+def test_the_root_of_a_held_request_is_pinned_by_its_approval(world, held):
+    assert roots(world) == []
+    decide(world, approve=True)
+    world.issuer.tend()
+    assert roots(world) == [world.b.root]
+
+
+def test_a_thief_s_request_that_is_denied_leaves_the_true_partner_its_place(world):
+    thief = organisation_now(B, world.clock)
+    stolen, true_sealer = world.issuer.invite(B, approval=Approval.MANUAL), world.b.sealer
+    world.b.sealer = thief.sealer
+    world.send(world.b.sealed(begin_as(world, thief, stolen)))
+    world.issuer.work()
+    decide(world, approve=False, reason="not the root that you read to me")
+    world.issuer.tend()
+    assert roots(world) == []
+    world.b.sealer = true_sealer
+    world.send(world.b.sealed(world.b.begin(world.issuer.invite(B, approval=Approval.MANUAL))))
+    world.issuer.work()
+    decide(world, approve=True)
+    world.issuer.tend()
+    assert isinstance(results(world)[-1], Issued)
+    assert roots(world) == [world.b.root]
+
+
+def test_of_two_held_requests_under_two_roots_the_first_that_is_approved_has_the_place(world, held):
+    thief = organisation_now(B, world.clock)
+    world.b.sealer = thief.sealer
+    other = begin_as(world, thief, world.issuer.invite(B, approval=Approval.MANUAL))
+    world.send(world.b.sealed(other))
+    world.issuer.work()
+    for record in world.issuer.transactions():
+        approval = RecordApproval(record.key, approve=True, reason="", at=world.clock.now())
+        world.issuer.ledger.commit([Unit((approval,))])
+    world.issuer.tend()
+    assert (world.issuer.states(), world.issuer.certificates()) == ([State.ISSUED, State.REFUSED], 1)
+    assert roots(world) == [world.b.root]
+
+
+def begin_as(world, organisation, invitation):
+    """A request of B's agent under the root of another organisation that takes B's name."""
+    own, world.b.root = world.b.root, Fingerprint.of(der(organisation.root.certificate))
+    try:
+        return world.b.begin(invitation)
+    finally:
+        world.b.root = own
 
 
 def test_an_approval_does_not_override_a_policy_that_has_changed(world, held):
@@ -478,7 +543,7 @@ def test_every_outcome_but_the_confirm_has_a_reason_for_people(outcome):
 def test_a_held_request_of_a_partner_whose_identity_is_no_longer_trusted_ends(world, held, monkeypatch):
     """Its root is no longer the pinned one: the approval grants nothing."""
     record = world.issuer.ledger.partner(B)
-    changed = [type(one)(type(one.fingerprint).of(b"other"), None) for one in record.anchors]
+    changed = [AnchorRecord(Fingerprint.of(b"other"), None)]
     partner = type(record)(record.name, record.agreed, record.broker, record.endpoint, tuple(changed))
     monkeypatch.setattr(world.issuer.ledger, "partner", lambda _: partner, raising=False)
     decide(world, approve=True)
