@@ -14,7 +14,7 @@ from agents.errors import TimedOutError, UnreachableError
 from agents.ports import TransactionRecord
 from agents.service.supervision import ROUND_SECONDS
 from protocol.envelope import reread
-from protocol.messages import EnrollmentAcknowledgement
+from protocol.messages import EnrollmentAcknowledgement, EnrollmentReply, Issued
 from protocol.names import OrganisationName
 from protocol.transaction import Role, State, is_final
 
@@ -57,6 +57,14 @@ def acknowledged(agent: Agent, key: TransactionKey) -> str | None:
     stored = agent.ledger.message(key, "enrollment.acknowledgement")
     body = reread(stored.body).body if stored else None
     return body.state if isinstance(body, EnrollmentAcknowledgement) else None
+
+
+def notes(agent: Agent, key: TransactionKey) -> tuple[str, ...]:
+    """What was asked for and is not in the certificate, as the issuer said with it."""
+    stored = agent.ledger.message(key, "enrollment.reply")
+    body = reread(stored.body).body if stored else None
+    result = body.result if isinstance(body, EnrollmentReply) else None
+    return result.notes if isinstance(result, Issued) else ()
 
 
 @dataclass(frozen=True, slots=True)

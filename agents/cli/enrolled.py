@@ -73,9 +73,9 @@ def show_plan(agent: Agent, ask: Ask, invited: Invitation | None, out: Output) -
 
 def show_outcome(agent: Agent, record: TransactionRecord, out: Output) -> ExitCode:
     """Where the enrollment stands at its end, and the exit code for that."""
-    from agents.bootstrap.following import GOOD, acknowledged
+    from agents.bootstrap.following import GOOD, acknowledged, notes
 
-    recorded = acknowledged(agent, record.key)
+    recorded, left_out = acknowledged(agent, record.key), notes(agent, record.key)
     result = {
         "transaction": record.key.id,
         "issuer": record.key.partner,
@@ -84,6 +84,7 @@ def show_outcome(agent: Agent, record: TransactionRecord, out: Output) -> ExitCo
         "begun_at": record.created_at,
         "serial": record.serial,
         "problems": [item.model_dump(mode="json") for item in record.problems],
+        "notes": left_out,
         "credential": None,
     }
     if record.state not in GOOD:
@@ -98,6 +99,7 @@ def show_outcome(agent: Agent, record: TransactionRecord, out: Output) -> ExitCo
                 (str(record.state), f"serial {record.serial}"),
                 (f"{record.key.partner} says", _SAID.get(recorded, recorded)),
                 ("credential", result["credential"]),
+                *(("note", note) for note in left_out),
             ]
         ),
     )

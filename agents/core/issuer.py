@@ -26,9 +26,11 @@ from agents.core.effects import (
 from agents.core.policy import Approved, Context, Held, Policy, Refused, Verdict, evaluate
 from protocol.csr import CertificationRequest, parse_csr
 from protocol.envelope import Opened
-from protocol.errors import EnvelopeError, Problem, ProblemCode, ProtocolError, problem
+from protocol.errors import EnvelopeError, Problem, ProblemCode, ProtocolError, printable, problem
 from protocol.invitation import IssuedInvitation, check_proof
 from protocol.messages import (
+    NOTE_MAX,
+    NOTES_MAX,
     PROBLEMS_MAX,
     Delivered,
     EnrollmentAcknowledgement,
@@ -95,6 +97,14 @@ class Issuance:
     approved: Approved
     serial: SerialNumber
     certificate: bytes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was asked for and is not in it, as it is sent: all of it, or the first and how much more there is."""
+        notes = self.approved.notes
+        if len(notes) > NOTES_MAX:
+            notes = (*notes[: NOTES_MAX - 1], f"{len(notes) - NOTES_MAX + 1} more that the certificate does not have")
+        return tuple(printable(note, NOTE_MAX) for note in notes)
 
 
 def key_of(opened: Opened) -> TransactionKey:
@@ -209,7 +219,7 @@ def unit_for_issued(case: Case, issuance: Issuance, sealed_reply: bytes, now: da
         not_before=spec.not_before,
         not_after=spec.not_after,
     )
-    audit = Audit(now, "issued", key.partner, key.id, f"serial {serial}")
+    audit = Audit(now, "issued", key.partner, key.id, "; ".join((f"serial {serial}", *issuance.notes)))
     used = () if case.held else _invitation_used(case, now)
     moves = _moves(case, Event.GRANTED, now, serial=serial)
     return Unit((*used, *_root_pinned(case, now), *moves, record, _outgoing(case, sealed_reply, now), audit))

@@ -158,7 +158,7 @@ class Answering:
         match signed:
             case Issuance():
                 sealed = self._seal(case.opened, self._issued(signed))
-                self._say("certificate issued", case, serial=signed.serial)
+                self._say("certificate issued", case, serial=signed.serial, notes=signed.notes)
                 return Answer(unit_for_issued(case, signed, sealed, now), sealed)
             case Held(reason=reason):
                 sealed = self._seal(case.opened, Pending(reason=reason))
@@ -181,6 +181,7 @@ class Answering:
             trust_bundle=self._signer.trust_bundle(),
             endpoint=self._endpoint,
             renew_after=renew_after(issuance.approved),
+            notes=issuance.notes,
         )
 
     def turn_away(self, opened: Opened, error: ProtocolError) -> Answer | None:

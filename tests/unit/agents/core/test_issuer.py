@@ -47,6 +47,8 @@ from protocol.envelope import Opened
 from protocol.errors import InvitationError, ProblemCode, ProtocolError, RequestError, problem
 from protocol.invitation import Invitation, IssuedInvitation, Secret, prove
 from protocol.messages import (
+    NOTE_MAX,
+    NOTES_MAX,
     PROBLEMS_MAX,
     Delivered,
     EnrollmentConfirmation,
@@ -221,6 +223,29 @@ def test_more_problems_than_a_message_holds_are_counted_in_the_last_one(excess):
     assert (last.code, last.got) == (ProblemCode.BAD_REQUEST, f"{excess + 1} more problems")
 
 
+def issuance_with(*notes):
+    return Issuance(approve(make_request(left_out=notes)), SERIAL, b"certificate")
+
+
+def test_notes_are_sent_as_they_are_while_a_message_holds_them():
+    notes = tuple(str(number) * NOTE_MAX for number in range(10))
+    assert issuance_with(*notes).notes == notes
+    assert len(issuance_with(*["x"] * NOTES_MAX).notes) == NOTES_MAX
+
+
+@pytest.mark.parametrize("excess", [1, 500])
+def test_more_notes_than_a_message_holds_are_counted_in_the_last_one(excess):
+    *listed, last = issuance_with(*["x"] * (NOTES_MAX + excess)).notes
+    assert listed == ["x"] * (NOTES_MAX - 1)
+    assert last == f"{excess + 1} more that the certificate does not have"
+
+
+def test_a_note_is_cut_and_escaped():
+    (note,) = issuance_with("\x1b[2J" + "x" * 1000).notes
+    assert note.startswith("\\x1b[2J")
+    assert len(note) == NOTE_MAX
+
+
 def test_a_certificate_is_renewed_after_two_thirds_of_its_life():
     spec = approve(make_request()).spec
     moment = renew_after(approve(make_request()))
@@ -316,6 +341,12 @@ def test_the_refusal_of_a_held_request_moves_its_transaction():
 def test_what_the_table_does_not_list_is_not_recorded(state):
     with pytest.raises(TransitionError):
         unit_for_refused(replace(CASE, before=state), (FAULT,), b"reply", LATER)
+
+
+def test_what_was_asked_for_and_is_not_in_the_certificate_stands_in_the_trail():
+    issuance = issuance_with("attribute 1.2.3: of unknown type", "lifetime: cut")
+    *_, audit = unit_for_issued(CASE, issuance, b"reply", LATER).effects
+    assert audit.detail == "serial abc; attribute 1.2.3: of unknown type; lifetime: cut"
 
 
 # --- confirmations

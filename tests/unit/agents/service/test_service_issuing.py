@@ -68,6 +68,16 @@ def test_nobody_is_issued_the_name_of_our_own_channel(world):
     assert world.issuer.certificates() == 0
 
 
+def test_what_was_asked_for_and_is_not_in_the_certificate_is_told_and_logged(world):
+    asked = world.b.begin(world.issuer.invite(B, lifetime_maximum=timedelta(days=5)))
+    world.send(world.b.sealed(asked))
+    world.issuer.work()
+    (result,) = results(world)
+    assert result.notes == ("lifetime: 20 days asked for; the issuer's policy grants at most 5 days",)
+    said = [fields["notes"] for _, event, fields in world.issuer.log.lines if event == "certificate issued"]
+    assert said == [result.notes]
+
+
 def test_what_the_constraints_of_our_own_ca_forbid_is_refused_in_words_and_nothing_leaves_us(world, sealed):
     issuer, only = world.issuer, x509.NameConstraints([x509.DNSName("client-d.example")], None)
     root, times = issuer.organisation.root, validity(world.clock)
