@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
 from agents.adapters.home import HomeLock, read_health
-from agents.bootstrap.given import readable, shared_secret
 from agents.config.agent import FILE, AgentConfig, load_config
 from agents.config.policy_files import PolicyFiles
 from agents.errors import ConfigurationError
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from agents.adapters.amqp.access import BrokerAccess
     from agents.adapters.credentials import CredentialFiles
     from agents.adapters.tls import TlsChannelDialer
-    from agents.config.agent import Broker
     from agents.ports import CertificateSigner, ChannelCredential, Clock, Ledger, Log
     from protocol.envelope import Identity, Sealer
 
@@ -129,47 +127,10 @@ class Agent:
         Our login goes to the broker that our own operator named and to no other, whatever an invitation says. Raises
         `ConfigurationError`.
         """
-        from agents.adapters.amqp.access import BrokerAccess
+        from agents.bootstrap.access import broker_access
 
-        settings = self.config.broker_for(issuer)
-        if settings is None:
-            raise ConfigurationError(
-                f"no broker is configured for {issuer}: add a [broker] section with url, user and password_file to "
-                f"{self.home / FILE} (agent init --broker, --broker-password-file writes it)."
-            )
         partner = self.ledger.partner(issuer)
-        invited_to = invited_to or (partner.broker if partner else None)
-        if issuer in self.config.brokers:
-            invited_to = None
-        elif invited_to and not settings.is_at(invited_to):
-            raise ConfigurationError(
-                f"{issuer} is reached through the broker {invited_to}, but [broker] in {self.home / FILE} is "
-                f"{settings.url}, and our login is for that one. If both are the same broker, or you have a login at "
-                f"the other, add a section [brokers.{issuer}] with url, user and password_file; if this is a typing "
-                "error, correct url in [broker]."
-            )
-        section = f"[{f'brokers.{issuer}' if issuer in self.config.brokers else 'broker'}] in {self.home / FILE}"
-        return BrokerAccess(
-            url=invited_to or settings.location(issuer),
-            user=settings.user or self.name,
-            login=self._login(settings, section),
-            authority=readable(f"ca_file of {section}:", self.home / settings.ca_file) if settings.ca_file else None,
-        )
-
-    def _login(self, settings: Broker, section: str) -> Any:
-        from agents.adapters.amqp.access import ClientCertificate, PasswordFile
-
-        if settings.certificate_file and settings.key_file:
-            certificate = readable(f"certificate_file of {section}:", self.home / settings.certificate_file)
-            return ClientCertificate(
-                certificate, shared_secret(f"key_file of {section}:", self.home / settings.key_file)
-            )
-        if settings.password_file:
-            return PasswordFile(shared_secret(f"password_file of {section}:", self.home / settings.password_file))
-        raise ConfigurationError(
-            f"the broker at {settings.url} needs a login, and {section} has none: add "
-            f"password_file (and user, if it is not '{self.name}'), or certificate_file and key_file."
-        )
+        return broker_access(self.home, self.config, issuer, invited_to or (partner.broker if partner else None))
 
     @cached_property
     def dialer(self) -> TlsChannelDialer:
