@@ -6,6 +6,7 @@ from agents.bootstrap.agent import Agent
 from agents.core.effects import Audit, RecordApproval, Unit
 from agents.errors import ConfigurationError
 from agents.ports import TransactionRecord
+from agents.service.rotation import PAGE
 from protocol.transaction import Role, State
 
 REASON_MAX = 300
@@ -17,9 +18,13 @@ ID_END_MIN = 8
 
 
 def held(agent: Agent) -> tuple[TransactionRecord, ...]:
-    """The requests that wait for a decision, oldest first."""
-    records = agent.ledger.list_transactions(Role.ISSUER, {State.PENDING})
-    return tuple(reversed([record for record in records if record.approval is None]))
+    """All requests that wait for a decision, oldest first."""
+    found: list[TransactionRecord] = []
+    last: TransactionRecord | None = None
+    while page := agent.ledger.next_transactions(Role.ISSUER, {State.PENDING}, PAGE, last, decided=False):
+        found += page
+        last = page[-1]
+    return tuple(found)
 
 
 def decide(agent: Agent, id: str, *, allow: bool, reason: str) -> TransactionRecord:

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agents.bootstrap.agent import Agent
+from agents.bootstrap.approval import held
 from agents.core.effects import TransactionKey
 from agents.ports import CertificateRecord, PartnerRecord, TransactionRecord
 from protocol.envelope import reread
 from protocol.errors import printable
 from protocol.messages import EnrollmentReply, Issued
-from protocol.transaction import Role, State
+from protocol.transaction import Role
 
 SHOWN_CERTIFICATES = 20
 
@@ -39,7 +40,7 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
         "links": links,
         "issuing_processes": said.get("issuing_processes"),
         "waiting_to_leave": sum(len(ledger.outbox(origin, limit=1000)) for origin in origins),
-        "waiting_for_approval": _waiting_for_approval(ledger.list_transactions(Role.ISSUER, {State.PENDING})),
+        "waiting_for_approval": len(held(agent)),
         "quarantined": ledger.quarantine_count(),
         "partners": [_partner(agent, partner, unusable.get(partner.name)) for partner in partners],
         "transactions": [_transaction(record) for record in ledger.list_transactions(limit=limit)],
@@ -54,10 +55,6 @@ def _is_fresh(said: dict[str, Any], now: datetime) -> bool:
 
 def _is_well(link: dict[str, Any]) -> bool:
     return bool(link["connected"]) and not link.get("blocked") and not link.get("trouble")
-
-
-def _waiting_for_approval(records: tuple[TransactionRecord, ...]) -> int:
-    return sum(record.approval is None for record in records)
 
 
 def _partner(agent: Agent, partner: PartnerRecord, unusable: str | None) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from agents.bootstrap import approval
 from agents.bootstrap.approval import decide, held
+from agents.bootstrap.overview import overview
 from agents.core.effects import OpenTransaction, TransactionKey, Unit
 from agents.errors import ConfigurationError
 from protocol.names import Fingerprint, OrganisationName, TransactionId
@@ -60,3 +62,14 @@ def test_an_end_that_several_ids_have_decides_nothing(holding):
         decide(issuer, IDS[0][-8:], allow=True, reason="")
     assert len(held(issuer)) == len(IDS)
     assert decide(issuer, IDS[1], allow=False, reason="no").key.id == IDS[1]
+
+
+def test_however_many_wait_all_are_seen_and_the_oldest_can_be_decided(holding, monkeypatch):
+    monkeypatch.setattr(approval, "PAGE", 2)
+    ids = [f"0195f1d4-8c00-7000-8000-{number:012d}" for number in range(5)]
+    issuer = holding(*ids)
+    assert [record.key.id for record in held(issuer)] == ids
+    assert overview(issuer, limit=1)["waiting_for_approval"] == len(ids)
+    assert decide(issuer, ids[0], allow=True, reason="").key.id == ids[0]
+    assert [record.key.id for record in held(issuer)] == ids[1:]
+    assert overview(issuer, limit=1)["waiting_for_approval"] == len(ids) - 1
