@@ -94,3 +94,13 @@ def test_the_old_credential_stays_current_until_the_new_one_is_verified(scene):
     scene.requester.reaches(transaction, "verified")
     scene.issuer.reaches(transaction, "confirmed")
     assert current.readlink().name == scene.requester.transactions(id=transaction)[0]["serial"] != before.name
+
+
+def test_what_of_a_request_is_not_in_the_certificate_is_told_to_whoever_asked(scene):
+    scene.issuer.start()
+    asked = ("--dns", scene.name(), "--lifetime", "400d")
+    first = scene.requester.enroll("--invitation", scene.invitation(), *asked).expect(0).json
+    (note,) = first["notes"]
+    assert note.startswith("lifetime: 400 days asked for")
+    again = scene.requester.run("enroll", "--dns", scene.name("www"), "--lifetime", "400d").expect(0)
+    again.says("note", note)
