@@ -162,6 +162,12 @@ def test_an_expired_ca_is_refused_by_name(expired):
     assert (problem.code, problem.field) == (ProblemCode.BAD_TIME, f"CA certificate 'CN={expired}'")
 
 
+def test_a_ca_that_is_not_valid_yet_is_refused_by_name(root):
+    early = forge_ca("early", root, start=NOW + DAY)
+    problem = refusal(forge_identity(early), [early], [root])
+    assert (problem.code, problem.field) == (ProblemCode.BAD_TIME, "CA certificate 'CN=early'")
+
+
 def test_the_first_and_the_last_second_are_valid(root):
     leaf = forge_identity(root, start=NOW - DAY / 4, end=NOW + DAY / 4)
     assert verify(leaf, [], [root], now=NOW - DAY / 4)
