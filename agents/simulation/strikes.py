@@ -79,13 +79,19 @@ class Striker:
         if self._halt.wait(max(0.0, self._started + strike.at - time.monotonic())):
             return
         with self._targets.lock(thing):
-            begun = time.monotonic()
-            self._begun(strike, name)
-            try:
-                how()
-            except Exception as error:  # noqa: BLE001 - one strike that fails must not hide the others
-                self.faults.append(f"{strike.kind} on {name}: {error}")
-            self._ended(strike, name, time.monotonic() - begun)
+            lasted = self._strike(strike, name, how)
+            self._halt.wait(lasted)  # left alone for as long: a broker that is slow to come back is not kept away
+
+    def _strike(self, strike: Strike, name: str, how: Callable[[], None]) -> float:
+        begun = time.monotonic()
+        self._begun(strike, name)
+        try:
+            how()
+        except Exception as error:  # noqa: BLE001 - one strike that fails must not hide the others
+            self.faults.append(f"{strike.kind} on {name}: {error}")
+        lasted = time.monotonic() - begun
+        self._ended(strike, name, lasted)
+        return lasted
 
     def _chosen(self, strike: Strike) -> tuple[str, object, Callable[[], None]]:
         """What is hit, and what is done to it."""
