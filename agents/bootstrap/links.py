@@ -77,7 +77,6 @@ def _answering(agent: Agent, partners: Partners) -> Answering:
             "or invite nobody."
         )
     return Answering(
-        agent.name,
         agent.config.channel.endpoint,
         agent.signer,
         agent.sealer,

@@ -80,7 +80,6 @@ class Answering:
 
     def __init__(  # noqa: PLR0913 - what an issuer is made of
         self,
-        us: OrganisationName,
         endpoint: Endpoint,
         signer: CertificateSigner,
         sealer: Sealer,
@@ -90,8 +89,7 @@ class Answering:
         entropy: Entropy,
         log: Log,
     ) -> None:
-        self._us, self._endpoint = us, endpoint
-        self._signer, self._sealer = signer, sealer
+        self._endpoint, self._signer, self._sealer = endpoint, signer, sealer
         self._partners, self._policy_of = partners, policy_of
         self._clock, self._entropy, self._log = clock, entropy, log
         self._issuer_not_after = load_certificate(signer.certificate()).not_valid_after_utc

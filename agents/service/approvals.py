@@ -10,7 +10,7 @@ from agents.core.issuer import Case, parse
 from agents.core.policy import Refused
 from agents.errors import ConfigurationError
 from agents.ports import Clock, Ledger, Log, TransactionRecord
-from agents.service.answering import Answer, Answering, look_up
+from agents.service.answering import Answer, Answering, Judged, look_up
 from agents.service.inbox import Inbox
 from agents.service.isolation import Fault, alone
 from agents.service.rotation import PAGE, Rotation
@@ -20,6 +20,8 @@ from protocol.transaction import Event, Role, State, step
 
 LATER_SECONDS = 60.0
 """How long a held request that could not be decided is left alone."""
+
+_TOO_LATE = "nothing was issued: the partner has to enroll again, with a new invitation if it has no certificate yet"
 
 
 class Approvals:
@@ -68,7 +70,7 @@ class Approvals:
             return answer
         if answer is None:
             facts = {"transaction": record.key.id, "partner": record.key.partner}
-            self._log.warning("decided too late", **facts, fix="nothing was issued: the partner has to enroll again")
+            self._log.warning("decided too late", **facts, fix=_TOO_LATE)
             return self._end(record)
         (recorded,) = self._ledger.commit([answer.unit])
         return recorded
@@ -80,11 +82,16 @@ class Approvals:
         if stored is None or opened is None:
             return None
         case = parse(opened, stored.body, State.PENDING)
-        refusal = distrust if record.approval else _denied(case, record.approval_reason or "")
-        known = look_up(self._ledger, [case])
-        judged = [Refused((refusal,))] if refusal else self._answering.judge([case], known)
+        judged = self._judge(case, record, distrust)
         (answer,) = self._answering.seal([case], self._answering.sign(judged))
         return answer
+
+    def _judge(self, case: Case, record: TransactionRecord, distrust: Problem | None) -> list[Judged]:
+        if not record.approval:
+            return [Refused((_denied(case, record.approval_reason or ""),))]
+        if distrust:
+            return [Refused((_distrusted(case, distrust),))]
+        return self._answering.judge([case], look_up(self._ledger, [case]))
 
     def _reopen(self, body: bytes, record: TransactionRecord) -> tuple[Opened | None, Problem | None]:
         """A held request, and what speaks against its sender now although it did not when the request was held: paths
@@ -95,7 +102,7 @@ class Approvals:
         if isinstance(opened, UntimelyError):
             return None, None
         before = self._inbox.open_one(body, record.created_at)
-        return (before, _distrusted(opened.problems[0])) if isinstance(before, Opened) else (None, None)
+        return (before, opened.problems[0]) if isinstance(before, Opened) else (None, None)
 
     def _end(self, record: TransactionRecord) -> bool:
         (recorded,) = self._ledger.commit([self._unit_for_expiry(record)])
@@ -110,16 +117,20 @@ class Approvals:
 
 
 def _denied(case: Case, reason: str) -> Problem:
-    """The operator's words, whole. The root of a first request was not pinned, and the invitation is used up."""
-    again = "then enroll again without an invitation"
-    if case.first:
-        again = "and for a new invitation: the one that this request showed is used up"
-    fix = f"Ask the issuer's operator what would be approved, {again}."
+    """The operator's words, whole."""
+    fix = f"Ask the issuer's operator what would be approved, then {_again(case)}."
     denied = problem(ProblemCode.NOT_AUTHORIZED, "approval", "a denial", "an approved request", fix)
     return denied.model_copy(update={"got": printable(f"denied by the issuer: {reason}", PROBLEM_TEXT_MAX)})
 
 
-def _distrusted(why: Problem) -> Problem:
+def _distrusted(case: Case, why: Problem) -> Problem:
     field = f"{why.field} of the requester's agent identity"
-    fix = f"{why.fix} Then enroll again: this request was approved when its sender could no longer be trusted."
+    fix = f"{why.fix} Then {_again(case)}. This request was approved when its sender could no longer be trusted."
     return problem(why.code, field, why.got, why.allowed, fix)
+
+
+def _again(case: Case) -> str:
+    """What a refused requester can do: the root of a first request was not pinned, and its invitation is used up."""
+    if case.first:
+        return "enroll again with a new invitation; the one that this request showed is used up"
+    return "enroll again without an invitation"

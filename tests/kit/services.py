@@ -144,7 +144,6 @@ class Issuer(Party):
         self.signer = CaSigner(issuing.key, issuing.certificate, self.organisation.root.certificate)
         partners = Partners(self.ledger, self.clock)
         self.answering = Answering(
-            us,
             world.endpoint,
             self.signer,
             self.sealer,

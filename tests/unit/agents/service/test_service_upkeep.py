@@ -84,7 +84,7 @@ def test_a_denied_stranger_is_told_to_get_a_new_invitation_and_can_enroll_with_i
     decide(world, approve=False)
     world.issuer.tend()
     told = results(world)[1].problems[0].fix
-    assert "for a new invitation" in told
+    assert "enroll again with a new invitation" in told
     assert "is used up" in told
     for again in (invitation, None, world.issuer.invite(B, approval=Approval.MANUAL)):
         world.send(world.b.sealed(world.b.begin(again)))
@@ -217,7 +217,7 @@ def test_an_approval_after_the_requester_s_identity_has_ended_is_answered_with_a
     (wrong,) = refused.problems
     assert (wrong.code, wrong.field) == (ProblemCode.BAD_TIME, "certificate of the requester's agent identity")
     assert "valid until" in wrong.got
-    assert "enroll again" in wrong.fix
+    assert "enroll again with a new invitation" in wrong.fix
     assert (world.issuer.states(), world.issuer.certificates()) == ([State.REFUSED], 0)
     world.b.work()
     assert world.b.record(held_from_an_identity_that_ends).problems == (wrong,)
