@@ -1,3 +1,4 @@
+import json
 import string
 
 import pytest
@@ -64,6 +65,7 @@ def test_a_problem_can_be_made_of_anything_that_a_stranger_sent(got, field, allo
 def test_a_problem_survives_its_way_to_the_partner():
     made = problem(ProblemCode.BAD_POP, "signature", b"\x00", "a signature by the requested key", "Sign it again.")
     assert Problem.model_validate_json(made.model_dump_json()) == made
+    assert Problem.model_validate(json.loads(made.model_dump_json())) == made
 
 
 def test_a_problem_with_an_unknown_code_is_refused():

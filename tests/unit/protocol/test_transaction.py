@@ -12,6 +12,40 @@ FINAL = {
 PAIRS = [*product(Role, State, Event)]
 
 
+WAITING = (State.CREATED, State.SENT, State.PENDING)
+UNDECIDED = (State.RECEIVED, State.PENDING)
+LISTED = [
+    (Role.REQUESTER, Event.PUBLISHED, [State.CREATED], State.SENT),
+    (Role.REQUESTER, Event.HELD, WAITING, State.PENDING),
+    (Role.REQUESTER, Event.GRANTED, WAITING, State.ISSUED),
+    (Role.REQUESTER, Event.DECLINED, WAITING, State.REFUSED),
+    (Role.REQUESTER, Event.TIMED_OUT, WAITING, State.EXPIRED),
+    (Role.REQUESTER, Event.INSTALLED, [State.ISSUED], State.INSTALLED),
+    (Role.REQUESTER, Event.UNUSABLE, [State.ISSUED, State.INSTALLED], State.FAILED),
+    (Role.REQUESTER, Event.CHANNEL_VERIFIED, [State.INSTALLED], State.VERIFIED),
+    (Role.REQUESTER, Event.KEY_ELSEWHERE, [State.INSTALLED], State.DELIVERED),
+    (Role.ISSUER, Event.HELD, [State.RECEIVED], State.PENDING),
+    (Role.ISSUER, Event.GRANTED, UNDECIDED, State.ISSUED),
+    (Role.ISSUER, Event.DECLINED, UNDECIDED, State.REFUSED),
+    (Role.ISSUER, Event.TIMED_OUT, [State.PENDING], State.EXPIRED),
+    (Role.ISSUER, Event.CONFIRMED, [State.ISSUED], State.CONFIRMED),
+    (Role.ISSUER, Event.KEY_ELSEWHERE, [State.ISSUED], State.DELIVERED),
+    (Role.ISSUER, Event.REJECTED, [State.ISSUED], State.LAPSED),
+    (Role.ISSUER, Event.UNCONFIRMED, [State.ISSUED], State.LAPSED),
+]
+
+
+@pytest.mark.parametrize(("role", "event", "before", "after"), LISTED)
+def test_an_event_leads_from_these_states_and_no_others(role, event, before, after):
+    assert {state: TABLE[role][state, event] for state in State if (state, event) in TABLE[role]} == dict.fromkeys(
+        before, after
+    )
+
+
+def test_no_other_event_can_happen_to_a_role():
+    assert {(role, event) for role in Role for _, event in TABLE[role]} == {(role, event) for role, event, *_ in LISTED}
+
+
 def states_of(role):
     return {START[role], *TABLE[role].values()}
 

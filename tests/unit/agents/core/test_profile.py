@@ -87,6 +87,19 @@ def test_a_ca_signs_certificates_and_crls_and_nothing_else(certificate, path_len
         value(certificate, x509.ExtendedKeyUsage)
 
 
+def test_a_spec_says_which_profile_it_follows():
+    name = OrganisationName("client-c")
+    made = [
+        profile.root("Client C", SPKI, NOW, issues=False),
+        profile.root("Client C", SPKI, NOW, issues=True),
+        profile.intermediate("Client C", SPKI, NOW),
+        profile.agent_identity(name, SPKI, NOW),
+        profile.channel_server(HOST, SPKI, NOW),
+        profile.broker_login(name, SPKI, NOW),
+    ]
+    assert [spec.profile for spec in made] == [one for one in Profile if one is not Profile.CHANNEL_CLIENT]
+
+
 def test_root_and_intermediate_differ_in_their_subjects():
     assert ROOT.subject.rfc4514_string() == "CN=Root CA,O=Client C"
     assert ISSUING.subject.rfc4514_string() == "CN=Issuing CA,O=Client C"
