@@ -155,7 +155,10 @@ def _refuse_other_root(root: Fingerprint, requester: Requester) -> None:
 
 
 def _refuse_stranger(name: OrganisationName) -> None:
-    fix = "Enroll with an invitation: ask the issuer's operator for one (`agent invite`)."
+    fix = (
+        "If a first request of yours is pending, wait until it is granted. Else enroll with an invitation: ask the "
+        "issuer's operator for one (`agent invite`)."
+    )
     got = f"{name}, which has not enrolled here before"
     raise EnvelopeError(problem(ProblemCode.NOT_AUTHORIZED, "sender", got, "a known partner, or an invitation", fix))
 

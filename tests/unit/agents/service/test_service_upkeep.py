@@ -107,6 +107,17 @@ def test_a_denied_partner_is_told_to_ask_again_without_an_invitation_and_can(wor
     assert first.problems[0].fix.endswith("then enroll again without an invitation.")
 
 
+def test_until_its_first_request_is_granted_a_stranger_needs_an_invitation_for_each(world, held):
+    world.send(world.b.sealed(world.b.begin(None)))
+    world.issuer.work()
+    assert "wait until it is granted" in results(world)[1].problems[0].fix
+    decide(world, approve=True)
+    world.issuer.tend()
+    world.send(world.b.sealed(world.b.begin(None)))
+    world.issuer.work()
+    assert [type(one) for one in results(world)[2:]] == [Issued, Pending]
+
+
 def roots(world, partner=B):
     return [one.fingerprint for one in world.issuer.ledger.partner(partner).anchors]
 
