@@ -109,7 +109,7 @@ def test_a_type_is_called_by_its_name_in_asn_1():
 
 
 def test_an_object_identifier_may_be_as_long_as_the_limit():
-    assert der.object_identifier(b"\x55" * der.OID_OCTETS_MAX, FIELD).startswith("2.5.85.85.")
+    assert der.object_identifier(b"\x55" * 40, FIELD).startswith("2.5.85.85.")
 
 
 @given(st.binary(max_size=64))
