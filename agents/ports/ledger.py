@@ -1,0 +1,175 @@
+"""The ledger: what it has on record, and how it is asked and written to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from agents.core.effects import TransactionKey, Unit
+from protocol.errors import Problem
+from protocol.messages import Endpoint
+from protocol.names import Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
+from protocol.transaction import Role, State
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorRecord:
+    """A partner's trust anchor: pinned by fingerprint, with its certificate (DER) once that was seen."""
+
+    fingerprint: Fingerprint
+    certificate: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerRecord:
+    """A partner as this agent knows it."""
+
+    name: OrganisationName
+    agreed: bool
+    broker: str | None
+    endpoint: Endpoint | None
+    anchors: tuple[AnchorRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRecord:
+    """An invitation that we made; `proof_key` never leaves the process."""
+
+    id: InvitationId
+    partner: OrganisationName
+    proof_key: bytes
+    expires_at: datetime
+    consumed_by: TransactionId | None
+
+    def __repr__(self) -> str:
+        return f"InvitationRecord(id={self.id!r}, partner={self.partner!r}, consumed_by={self.consumed_by!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRecord:
+    """A transaction as recorded."""
+
+    key: TransactionKey
+    state: State
+    request_digest: Fingerprint
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    names: tuple[str, ...]
+    serial: SerialNumber | None
+    problems: tuple[Problem, ...]
+    key_path: str | None
+    approval: bool | None
+    """The operator's word on a pending one: True approve, False deny, None nothing yet."""
+    approval_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRecord:
+    """A certificate that we issued or hold."""
+
+    serial: SerialNumber
+    issuer: OrganisationName
+    subject: OrganisationName
+    transaction: TransactionId
+    certificate: bytes
+    public_key: Fingerprint
+    not_before: datetime
+    not_after: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRecord:
+    """A sealed message that waits for the broker's confirm, oldest first by `sequence`."""
+
+    sequence: int
+    key: TransactionKey
+    type: str
+    body: bytes
+    link: OrganisationName
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """The last channel session with a partner; `we_saw` and `partner_saw` are JSON of `PeerView`."""
+
+    partner: OrganisationName
+    at: datetime
+    we_saw: str | None
+    partner_saw: str | None
+
+
+class Ledger(Protocol):
+    """The durable record of decisions, certificates and messages. Every method may raise `LedgerUnavailableError`;
+    several processes may use one ledger."""
+
+    def commit(self, units: Sequence[Unit]) -> tuple[bool, ...]:
+        """Record the units in one durable transaction, in order. For each, whether it was recorded: False means that it
+        conflicts with what is recorded (see the effects) and has left no trace, while the others are recorded."""
+
+    def partner(self, name: OrganisationName) -> PartnerRecord | None:
+        """What is known of a partner."""
+
+    def partners(self) -> tuple[PartnerRecord, ...]:
+        """All partners, by name."""
+
+    def invitations(self, ids: Collection[InvitationId]) -> dict[InvitationId, InvitationRecord]:
+        """Those of `ids` that exist."""
+
+    def transactions(self, keys: Collection[TransactionKey]) -> dict[TransactionKey, TransactionRecord]:
+        """Those of `keys` that exist."""
+
+    def list_transactions(
+        self,
+        role: Role | None = None,
+        states: Collection[State] | None = None,
+        limit: int = 1000,
+        *,
+        partner: OrganisationName | None = None,
+    ) -> tuple[TransactionRecord, ...]:
+        """Transactions in the order of creation, newest first, filtered where a filter is given: for people."""
+
+    def next_transactions(  # noqa: PLR0913 - one filter each
+        self,
+        role: Role,
+        states: Collection[State],
+        limit: int,
+        after: TransactionRecord | None = None,
+        *,
+        partner: OrganisationName | None = None,
+        decided: bool | None = None,
+        updated_before: datetime | None = None,
+        expires_before: datetime | None = None,
+    ) -> tuple[TransactionRecord, ...]:
+        """Transactions in the order of creation, oldest first, those that follow `after` in it: for work that must come
+        to all of them. Filtered where a filter is given; `decided` asks whether an operator's word is recorded."""
+
+    def message(self, key: TransactionKey, type: str) -> OutboxRecord | None:
+        """The latest stored message of this type in a transaction, incoming or outgoing."""
+
+    def outbox(
+        self, link: OrganisationName, limit: int, after: int = 0, *, stored_before: datetime | None = None
+    ) -> tuple[OutboxRecord, ...]:
+        """Outgoing messages of a link that are not marked published, with a sequence above `after`, oldest first; only
+        those stored before a time if one is given."""
+
+    def certificate(self, issuer: OrganisationName, serial: SerialNumber) -> CertificateRecord | None:
+        """One certificate."""
+
+    def certificates(self, subject: OrganisationName | None = None) -> tuple[CertificateRecord, ...]:
+        """All certificates, newest first, or those of one subject."""
+
+    def key_holders(self, public_keys: Collection[Fingerprint]) -> dict[Fingerprint, frozenset[OrganisationName]]:
+        """Which organisations hold certificates for these public keys; a key without one is absent."""
+
+    def last_session(self, partner: OrganisationName) -> SessionRecord | None:
+        """The latest channel session with a partner."""
+
+    def quarantine_count(self) -> int:
+        """How many unusable messages are kept."""
+
+    def close(self) -> None:
+        """Give back what is held open."""
