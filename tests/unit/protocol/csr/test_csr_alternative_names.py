@@ -72,6 +72,10 @@ def test_the_same_text_as_another_kind_of_name_is_another_name():
     assert len(parse_csr(request(dns("a.example"), tlv(0x86, b"a.example"))).names) == 2
 
 
+def test_names_that_differ_in_case_are_two_unless_they_are_dns_names():
+    assert len(parse_csr(request(tlv(0x86, b"spiffe://b.example/API"), tlv(0x86, b"spiffe://b.example/api"))).names) == 2
+
+
 def test_an_extension_without_any_name_is_refused():
     assert "0 entries" in problem_of(request()).got
 
