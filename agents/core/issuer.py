@@ -1,4 +1,4 @@
-"""The issuer's part of an enrollment, as pure decisions: who asks, what the policy says, what is recorded and answered.
+"""The issuer's part of an enrollment, as pure decisions: what is answered to a case, and what is recorded.
 
 Signing and sealing happen between these steps, in `agents.service.answering`.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from agents.core.case import Case
 from agents.core.effects import (
     Audit,
     ConsumeInvitation,
@@ -23,11 +24,9 @@ from agents.core.effects import (
     TransactionKey,
     Unit,
 )
-from agents.core.policy import Approved, Context, Held, Policy, Refused, Verdict, evaluate
-from protocol.csr import CertificationRequest, parse_csr
+from agents.core.policy import Approved, Held
 from protocol.envelope import Opened
-from protocol.errors import EnvelopeError, Problem, ProblemCode, ProtocolError, printable, problem
-from protocol.invitation import IssuedInvitation, check_proof
+from protocol.errors import Problem, ProblemCode, ProtocolError, printable, problem
 from protocol.messages import (
     NOTE_MAX,
     NOTES_MAX,
@@ -36,7 +35,6 @@ from protocol.messages import (
     EnrollmentAcknowledgement,
     EnrollmentConfirmation,
     EnrollmentReply,
-    EnrollmentRequest,
     Issued,
     Message,
     Pending,
@@ -55,42 +53,6 @@ RENEW_AFTER_SHARE = 2 / 3
 
 
 @dataclass(frozen=True, slots=True)
-class Requester:
-    """What we know of an organisation that asks: its pinned roots, and our agreement with it if there is one."""
-
-    name: OrganisationName
-    anchors: frozenset[Fingerprint]
-    policy: Policy | None
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One request on its way to an answer: what was opened, its exact bytes, and the state that it comes from."""
-
-    opened: Opened
-    request: EnrollmentRequest
-    sealed: bytes
-    csr: CertificationRequest | ProtocolError
-    """What is asked for, or why that cannot be said."""
-    before: State = State.RECEIVED
-
-    @property
-    def key(self) -> TransactionKey:
-        """The issuer's transaction that it belongs to."""
-        return key_of(self.opened)
-
-    @property
-    def held(self) -> bool:
-        """Whether it waited for a person. Who asked was proven then."""
-        return self.before is State.PENDING
-
-    @property
-    def first(self) -> bool:
-        """Whether its sender is known by an invitation alone, so that it needs a new one if this request fails."""
-        return self.opened.introduced and self.request.invitation is not None
-
-
-@dataclass(frozen=True, slots=True)
 class Issuance:
     """A certificate, signed as it was approved, that is not on record yet."""
 
@@ -105,71 +67,6 @@ class Issuance:
         if len(notes) > NOTES_MAX:
             notes = (*notes[: NOTES_MAX - 1], f"{len(notes) - NOTES_MAX + 1} more that the certificate does not have")
         return tuple(printable(note, NOTE_MAX) for note in notes)
-
-
-def key_of(opened: Opened) -> TransactionKey:
-    """The issuer's transaction that a message from a requester belongs to."""
-    return TransactionKey(Role.ISSUER, opened.message.sender, opened.message.transaction)
-
-
-def parse(opened: Opened, sealed: bytes, before: State = State.RECEIVED) -> Case:
-    """Read an enrollment request. The cheapest check of its CSR (the size) comes first, proof of possession last."""
-    request = opened.message.body
-    if not isinstance(request, EnrollmentRequest):
-        raise TypeError(f"{request.type} is not an enrollment request")
-    try:
-        return Case(opened, request, sealed, parse_csr(request.csr), before)
-    except ProtocolError as error:
-        return Case(opened, request, sealed, error, before)
-
-
-def authenticate(case: Case, requester: Requester, invitation: IssuedInvitation | None, now: datetime) -> None:
-    """Decide whether the sender is who it says: its root is pinned, or it proves that it holds our invitation.
-
-    Raises `ProtocolError` with what the requester's operator should do.
-    """
-    root, proof, message = Fingerprint.of(case.opened.root), case.request.invitation, case.opened.message
-    if requester.anchors and root not in requester.anchors:
-        _refuse_other_root(root, requester)
-    if proof is not None:
-        check_proof(
-            proof,
-            invitation,
-            issuer=message.recipient,
-            requester=requester.name,
-            root=root,
-            transaction=message.transaction,
-            now=now,
-        )
-    elif not requester.anchors:
-        _refuse_stranger(requester.name)
-
-
-def _refuse_other_root(root: Fingerprint, requester: Requester) -> None:
-    got = f"an agent identity under the root {root}"
-    pinned = f"the root pinned for {requester.name}: {', '.join(sorted(requester.anchors))}"
-    fix = (
-        "If your root was replaced on purpose, ask the issuer's operator to remove the old one; else check AGENT_HOME."
-    )
-    raise EnvelopeError(problem(ProblemCode.SIGNER_NOT_TRUSTED, "sender", got, pinned, fix))
-
-
-def _refuse_stranger(name: OrganisationName) -> None:
-    fix = (
-        "If a first request of yours is pending, wait until it is granted. Else enroll with an invitation: ask the "
-        "issuer's operator for one (`agent invite`)."
-    )
-    got = f"{name}, which has not enrolled here before"
-    raise EnvelopeError(problem(ProblemCode.NOT_AUTHORIZED, "sender", got, "a known partner, or an invitation", fix))
-
-
-def judge(csr: CertificationRequest, requester: Requester, context: Context) -> Verdict:
-    """The verdict on a well-formed request of an authenticated requester. Without an agreement it is a refusal."""
-    if requester.policy is None:
-        fix = "Ask the issuer's operator to agree on names first (`agent invite`)."
-        got = f"a request from {requester.name}"
-        return Refused((problem(ProblemCode.NOT_AUTHORIZED, "sender", got, "partners with an agreement", fix),))
-    return evaluate(csr, requester.policy, context)
 
 
 def refused(problems: tuple[Problem, ...]) -> RefusedReply:

@@ -11,14 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from agents.core.case import Case, Requester, authenticate, judge, key_of
 from agents.core.effects import Audit, Unit
 from agents.core.issuer import (
-    Case,
     Issuance,
-    Requester,
-    authenticate,
-    judge,
-    key_of,
     refused,
     renew_after,
     reply_to,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from agents.core.case import Case, parse
 from agents.core.effects import Audit, MoveTransaction, TransactionKey, Unit
-from agents.core.issuer import Case, parse
 from agents.core.policy import Refused
 from agents.errors import ConfigurationError
 from agents.ports import Clock, Ledger, Log, TransactionRecord

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from agents.core.case import Case, key_of, parse
 from agents.core.effects import MarkSent, StoreMessage, TransactionKey, Unit
-from agents.core.issuer import Case, acknowledgement, key_of, parse, unit_for_confirmation
+from agents.core.issuer import acknowledgement, unit_for_confirmation
 from agents.ports import (
     Bus,
     Clock,

@@ -9,6 +9,7 @@ from kit.envelopes import TRANSACTION, B, C, D, message
 from kit.policies import approve, dns, make_context, make_policy, make_request
 
 from agents.core.agreement import Approval
+from agents.core.case import Case, Requester, authenticate, judge, key_of, parse
 from agents.core.effects import (
     Audit,
     ConsumeInvitation,
@@ -24,14 +25,8 @@ from agents.core.effects import (
 )
 from agents.core.issuer import (
     REPLY_LIFETIME,
-    Case,
     Issuance,
-    Requester,
     acknowledgement,
-    authenticate,
-    judge,
-    key_of,
-    parse,
     refused,
     renew_after,
     reply_to,

@@ -10,8 +10,8 @@ from kit.services import CONFIRM_WITHIN, organisation_now
 
 from agents.adapters.entropy import SystemEntropy
 from agents.core.agreement import Approval
+from agents.core.case import judge
 from agents.core.effects import OpenTransaction, RecordApproval, TransactionKey, Unit
-from agents.core.issuer import judge
 from agents.core.requester import confirmation_message
 from agents.errors import ConfigurationError, LedgerUnavailableError
 from agents.ports import AnchorRecord, PublishOutcome
