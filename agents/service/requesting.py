@@ -143,7 +143,7 @@ class Requesting:
             if self._is_news(body, record):
                 self._note_acknowledgement(body, record)
                 self._ledger.commit([Unit((kept,))])
-        elif isinstance(body, EnrollmentReply) and record.state in WAITING:
+        elif isinstance(body, EnrollmentReply) and record.state in WAITING and not _says_again(body, record):
             self._record_reply(body, record, kept, letter.opened.root)
 
     def _is_news(self, body: EnrollmentAcknowledgement, record: TransactionRecord) -> bool:
@@ -242,6 +242,11 @@ class Requesting:
             self._log.info("request sent again", transaction=record.key.id, partner=self._issuer)
             wait = min(wait * 2, REPEAT_MAX)
             self._repeat[record.key] = (now + wait, wait)
+
+
+def _says_again(reply: EnrollmentReply, record: TransactionRecord) -> bool:
+    """Whether it only repeats that a request is held: kept once, however many copies come."""
+    return isinstance(reply.result, Pending) and record.state is State.PENDING
 
 
 def _serial_twice() -> ProtocolError:

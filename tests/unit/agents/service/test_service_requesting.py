@@ -198,6 +198,20 @@ def test_a_held_request_waits_and_is_granted_later(world):
     assert world.b.state(key) in (State.ISSUED, State.INSTALLED)
 
 
+def test_that_a_request_is_held_is_kept_once_however_often_it_is_said(world, monkeypatch):
+    key = world.b.begin(world.issuer.invite(B, approval=Approval.MANUAL))
+    world.b.work(1)
+    stored = []
+    commit = world.b.ledger.commit
+    monkeypatch.setattr(world.b.ledger, "commit", lambda units: stored.extend(units) or commit(units), raising=False)
+    for _ in range(50):
+        answer(world, key, reply(world, key, Pending(reason="a person")))
+        world.b.work(1)
+    assert world.b.state(key) is State.PENDING
+    assert len(stored) == 1
+    assert (world.depth(REPLIES), world.dead(REPLIES)) == (0, [])
+
+
 def test_a_refusal_is_kept_with_its_problems(world, sent):
     answer(world, sent, reply(world, sent, Refused(problems=(FAULT,))))
     world.b.work(1)
