@@ -34,7 +34,7 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
         "root": agent.root,
         "running": running,
         "silent": running and not _is_fresh(said, now),
-        "healthy": running and _is_fresh(said, now) and all(map(_is_well, links)) and not unusable,
+        "healthy": running and _is_fresh(said, now) and all(map(_is_well, links)),
         "said_at": said.get("at"),
         "channel": said.get("channel"),
         "links": links,
