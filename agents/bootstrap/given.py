@@ -31,7 +31,8 @@ def shared_secret(name: str, path: Path) -> Path:
     if mode & stat.S_IRWXO:
         raise ConfigurationError(
             f"{name} {path}: it has mode {stat.S_IMODE(mode):04o}, every user of this machine can use it. "
-            f"If nobody has, run: chmod 600 '{path}'. Else have it replaced first."
+            f"If nobody has, run: chmod 600 '{path}', or have whatever mounts it give it to this user with mode 0440. "
+            "Else have it replaced first."
         )
     return path
 

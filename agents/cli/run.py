@@ -6,6 +6,7 @@ import gc
 import os
 import resource
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 PARENT_SECONDS = 0.5
 """How soon an issuing process notices that its daemon is gone."""
+
+SWITCH_SECONDS = 0.0005
+"""How long one thread computes while another waits for its turn: the broker links have little to do, and soon."""
 
 LOG_FORMS = ("auto", "json", "text")
 
@@ -42,6 +46,7 @@ def run(
         signal.signal(number, lambda *_: stop.set())
     agent = Agent(home, log_form="json" if as_json else log, debug=debug)
     look_for_cycles_less_often()
+    sys.setswitchinterval(SWITCH_SECONDS)
     if issue_for:
         _issue(agent, issue_for, stop)
         return
