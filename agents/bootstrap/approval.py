@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from agents.bootstrap.agent import Agent
 from agents.core.effects import Audit, RecordApproval, Unit
 from agents.errors import ConfigurationError
 from agents.ports import TransactionRecord
 from agents.service.rotation import PAGE
+from protocol.certificate import fingerprint
+from protocol.envelope import unseal
+from protocol.names import Fingerprint
 from protocol.transaction import Role, State
 
 REASON_MAX = 300
@@ -17,8 +22,31 @@ ID_END_MIN = 8
 """Fewest characters of an id's end that name a request: fewer may fit another one by chance, none at all fits all."""
 
 
+class ShownRoot(NamedTuple):
+    """The root under which a request stands, and whether it is pinned for the requester already."""
+
+    fingerprint: Fingerprint
+    pinned: bool
+
+
 def held(agent: Agent) -> tuple[TransactionRecord, ...]:
-    """All requests that wait for a decision, oldest first."""
+    """All requests that wait for a decision and have not expired, oldest first."""
+    now = agent.clock.now()
+    return tuple(record for record in _undecided(agent) if now <= record.expires_at)
+
+
+def shown_root(agent: Agent, record: TransactionRecord) -> ShownRoot | None:
+    """The root that a held request shows (the last certificate of its `x5c`, RFC 7515 section 4.1.6); None if the
+    request is not on record. A root that is not pinned is pinned by approving: compare it with the requester first."""
+    stored = agent.ledger.message(record.key, "enrollment.request")
+    if stored is None:
+        return None
+    root = fingerprint(unseal(stored.body).chain[-1])
+    partner = agent.ledger.partner(record.key.partner)
+    return ShownRoot(root, partner is not None and root in {anchor.fingerprint for anchor in partner.anchors})
+
+
+def _undecided(agent: Agent) -> tuple[TransactionRecord, ...]:
     found: list[TransactionRecord] = []
     last: TransactionRecord | None = None
     while page := agent.ledger.next_transactions(Role.ISSUER, {State.PENDING}, PAGE, last, decided=False):
@@ -38,12 +66,14 @@ def decide(agent: Agent, id: str, *, allow: bool, reason: str) -> TransactionRec
         raise ConfigurationError(
             f"--reason has {len(reason)} characters; wanted 1 to {REASON_MAX}: the requester reads it."
         )
-    found = [record for record in held(agent) if record.key.id.endswith(id)]
+    found = [record for record in _undecided(agent) if record.key.id.endswith(id)]
     if len(found) != 1:
         many = "none waits" if not found else f"{len(found)} wait"
         raise ConfigurationError(f"'{id}': {many} under an id that ends so. See `agent pending`.")
     (record,) = found
     now = agent.clock.now()
+    if record.expires_at < now:
+        raise ConfigurationError(f"{record.key.id} expired at {record.expires_at}: its requester must ask once more.")
     audit = Audit(now, "approved" if allow else "denied", record.key.partner, record.key.id, reason)
     (recorded,) = agent.ledger.commit([Unit((RecordApproval(record.key, allow, reason, now), audit))])
     if not recorded:

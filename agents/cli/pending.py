@@ -11,20 +11,27 @@ from agents.cli.options import DEFAULT_HOME, AsJson, Home
 from agents.cli.output import Output, at, fields, short, table
 
 if TYPE_CHECKING:
+    from agents.bootstrap.approval import ShownRoot
     from agents.ports import TransactionRecord
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Transaction id, or at least its last 8 characters.")]
 
 
 def pending(*, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
-    """List the requests that wait for a person, oldest first."""
+    """List the requests that wait for a person, oldest first, each with the SHA-256 of the root that it shows."""
     from agents.bootstrap.agent import Agent
-    from agents.bootstrap.approval import held
+    from agents.bootstrap.approval import held, shown_root
 
-    records = held(Agent(home))
+    agent = Agent(home)
+    records = held(agent)
+    roots = [shown_root(agent, one) for one in records]
     rows = [(short(one.key.id), one.key.partner, at(one.created_at), ", ".join(one.names)) for one in records]
-    text = table(("id ends in", "partner", "since", "names"), rows) if rows else "Nothing waits for approval."
-    Output(as_json).show([_facts(one) for one in records], text)
+    lines = table(("id ends in", "partner", "since", "names"), rows, [_root_note(root) for root in roots])
+    facts = [
+        _facts(one, root) | {"root_pinned": bool(root and root.pinned)}
+        for one, root in zip(records, roots, strict=True)
+    ]
+    Output(as_json).show(facts, lines if rows else "Nothing waits for approval.")
 
 
 def approve(id: Id, *, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
@@ -45,10 +52,11 @@ def deny(
 
 def _decide(id: str, home: Path, *, as_json: bool, allow: bool, reason: str) -> None:
     from agents.bootstrap.agent import Agent
-    from agents.bootstrap.approval import decide
+    from agents.bootstrap.approval import decide, shown_root
 
     agent = Agent(home)
     record = decide(agent, id, allow=allow, reason=reason)
+    root = shown_root(agent, record)
     running = agent.lock.is_held()
     word = "approved" if allow else "denied"
     note = "the daemon answers now" if running else "no daemon runs: the answer leaves with the next `agent run`"
@@ -56,16 +64,32 @@ def _decide(id: str, home: Path, *, as_json: bool, allow: bool, reason: str) -> 
     stranger = not allow and not (partner and partner.anchors)
     again = [("again", f"{record.key.partner} needs a new invitation to ask once more")] if stranger else []
     Output(as_json).show(
-        _facts(record) | {"decision": word, "daemon_running": running, "needs_invitation": stranger},
-        fields([(word, record.key.id), ("partner", record.key.partner), ("next", note), *again]),
+        _facts(record, root) | {"decision": word, "daemon_running": running, "needs_invitation": stranger},
+        fields(
+            [
+                (word, record.key.id),
+                ("partner", record.key.partner),
+                ("root SHA-256", root.fingerprint if root else "not on record"),
+                ("next", note),
+                *again,
+            ]
+        ),
     )
 
 
-def _facts(record: TransactionRecord) -> dict[str, object]:
+def _root_note(root: ShownRoot | None) -> str:
+    """Fits a line with its fingerprint in full: two people compare it by voice."""
+    if root is None:
+        return "root not on record"
+    return f"{'pinned' if root.pinned else 'new'} root {root.fingerprint}"
+
+
+def _facts(record: TransactionRecord, root: ShownRoot | None) -> dict[str, object]:
     return {
         "id": record.key.id,
         "partner": record.key.partner,
         "since": record.created_at,
         "expires_at": record.expires_at,
         "names": record.names,
+        "root": root.fingerprint if root else None,
     }
