@@ -55,7 +55,7 @@ class CredentialFiles:
     def load_key(self, relative: str) -> RequesterKey:
         """The key at a path relative to the home, as `new_key` gave it. Raises `StateError`."""
         path = self._inside(relative)
-        key = parse_private_key(files.read_private(path), None, str(path))
+        key = parse_private_key(_read_key(path), None, str(path))
         if not isinstance(key, RequesterKey):
             raise StateError(f"{path} holds a {type(key).__name__}, not a key that `agent enroll` makes. Enroll again.")
         return key
@@ -170,6 +170,18 @@ class CredentialFiles:
         if path.is_absolute() or ".." in path.parts:
             raise StateError(f"the key path {relative!r} leads out of the home. Restore the ledger from a backup.")
         return self._home / path
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        return files.read_private(path)
+    except StateError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise StateError(
+                f"a private key is missing: {path}. No certificate for it is of use without it. "
+                "Restore the file; if that cannot be done, enroll again once this enrollment has been given up."
+            ) from error
+        raise
 
 
 def _contents(

@@ -11,14 +11,19 @@ from agents.bootstrap.asking import Ask, own_key_path, read_request
 from agents.core.effects import TransactionKey
 from agents.core.requester import Enrollment
 from agents.errors import ConfigurationError
-from agents.ports import Log
+from agents.ports import Log, TransactionRecord
 from agents.service.enrolling import REQUEST_LIFETIME, begin, require_known, require_usable, take_in
 from protocol.csr import CertificationRequest, build_csr, parse_csr
+from protocol.envelope import reread
 from protocol.invitation import TEXT_MAX, Invitation, decode_invitation
+from protocol.messages import EnrollmentRequest
 from protocol.names import OrganisationName, TransactionId
-from protocol.transaction import Role, is_final
+from protocol.transaction import Role, State, is_final
 
-__all__ = ["Ask", "Plan", "choose_issuer", "plan", "read_invitation", "start"]
+__all__ = ["Ask", "Plan", "asked_for", "choose_issuer", "is_used", "plan", "read_invitation", "start"]
+
+GRANTED = frozenset({State.ISSUED, State.INSTALLED, State.VERIFIED, State.DELIVERED, State.FAILED})
+"""A requester's states after its issuer's answer was a certificate."""
 
 
 def read_invitation(path: Path | None, text: str | None) -> Invitation | None:
@@ -102,7 +107,32 @@ def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionK
     enrollment = Enrollment(
         id, agent.name, issuer, csr, ask.lifetime, created_at=now, expires_at=now + REQUEST_LIFETIME, key_path=key_path
     )
-    return begin(enrollment, agent.root, invitation, agent.sealer, agent.ledger)
+    return begin(enrollment, agent.root, _unless_used(agent, invitation), agent.sealer, agent.ledger)
+
+
+def asked_for(agent: Agent, record: TransactionRecord) -> EnrollmentRequest:
+    """The request that began a transaction of ours, as it was sent."""
+    stored = agent.ledger.message(record.key, "enrollment.request")
+    body = reread(stored.body).body if stored else None
+    if not isinstance(body, EnrollmentRequest):
+        raise TypeError(f"the ledger holds no request for transaction {record.key.id}")
+    return body
+
+
+def is_used(agent: Agent, invitation: Invitation) -> bool:
+    """Whether a request of ours with this invitation was granted: from then on the issuer knows our root without it."""
+    granted = agent.ledger.list_transactions(Role.REQUESTER, GRANTED, partner=invitation.issuer)
+    proofs = (asked_for(agent, record).invitation for record in granted)
+    return any(proof is not None and proof.id == invitation.id for proof in proofs)
+
+
+def _unless_used(agent: Agent, invitation: Invitation | None) -> Invitation | None:
+    """An issuer takes a proof once, and would refuse a request for a second one that it does not need."""
+    if invitation is None or not is_used(agent, invitation):
+        return invitation
+    fix = "nothing needs to be done; leave --invitation out the next time"
+    agent.log.warning("asks without the invitation: it was used before", partner=invitation.issuer, fix=fix)
+    return None
 
 
 def _made(agent: Agent, ask: Ask, issuer: OrganisationName, id: TransactionId) -> tuple[CertificationRequest, str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.asking import Ask, model_request, own_key_path, read_request
-from agents.bootstrap.enrollment import choose_issuer
+from agents.bootstrap.enrollment import asked_for, choose_issuer, is_used
 from agents.bootstrap.following import GOOD
 from agents.ports import TransactionRecord
+from agents.service.installing import PATIENCE
 from protocol.csr import parse_csr
-from protocol.envelope import reread
 from protocol.invitation import Invitation
 from protocol.messages import EnrollmentRequest
 from protocol.transaction import TABLE, Role, State
@@ -18,8 +19,8 @@ from protocol.transaction import TABLE, Role, State
 OPEN = frozenset(state for state, _ in TABLE[Role.REQUESTER])
 """States from which a transaction goes on."""
 
-ANSWERED = frozenset({State.ISSUED, State.INSTALLED}) | GOOD
-"""States in which no answer is awaited, so that it does not matter until when one was of use."""
+ANSWERED = frozenset({State.ISSUED, State.INSTALLED})
+"""States from which a transaction goes on without an answer, and soon: a step that fails is given up after a while."""
 
 Gist = tuple[object, ...]
 """What is equal in two requests that ask for the same, and in no others."""
@@ -28,25 +29,25 @@ Gist = tuple[object, ...]
 def earlier(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionRecord | None:
     """The latest transaction that asked for exactly this and is still worth following; None if one is to be begun.
 
-    That is one that goes on, unless it was begun without the invitation that is given now; and one that ended well
-    with this very invitation, which its issuer would refuse a second time. Raises as `enrollment.plan`.
+    That is one that goes on, and with an invitation one that ended well too, as its issuer would refuse that a second
+    time. With an invitation it must have been begun with this very one, or with none after this one was used. Raises as
+    `enrollment.plan`.
     """
     issuer, wanted, now = choose_issuer(agent, invitation, ask.issuer), _wanted(ask), agent.clock.now()
+    used = invitation is not None and is_used(agent, invitation)
     for record in agent.ledger.list_transactions(Role.REQUESTER, OPEN | GOOD if invitation else OPEN, partner=issuer):
-        asked = _asked(agent, record)
-        with_it = invitation is None or (asked.invitation is not None and asked.invitation.id == invitation.id)
-        in_time = record.state in ANSWERED or now <= record.expires_at
-        if with_it and in_time and _recorded(record, asked) == wanted:
+        asked = asked_for(agent, record)
+        with_it = invitation is None or (asked.invitation.id == invitation.id if asked.invitation else used)
+        if with_it and _in_time(record, now) and _recorded(record, asked) == wanted:
             return record
     return None
 
 
-def _asked(agent: Agent, record: TransactionRecord) -> EnrollmentRequest:
-    stored = agent.ledger.message(record.key, "enrollment.request")
-    body = reread(stored.body).body if stored else None
-    if not isinstance(body, EnrollmentRequest):
-        raise TypeError(f"the ledger holds no request for transaction {record.key.id}")
-    return body
+def _in_time(record: TransactionRecord, now: datetime) -> bool:
+    """Whether the next step of a transaction is still to be hoped for, or none is needed."""
+    if record.state in ANSWERED:
+        return now <= record.updated_at + PATIENCE
+    return record.state in GOOD or now <= record.expires_at
 
 
 def _wanted(ask: Ask) -> Gist:

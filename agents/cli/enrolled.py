@@ -22,7 +22,7 @@ def continues(before: TransactionRecord) -> str:
 
     begun = f"transaction {before.key.id} with {before.key.partner}, begun at {at(before.created_at)}"
     if before.state in GOOD:
-        return f"this invitation was used by {begun}; to enroll again, leave --invitation out"
+        return f"this invitation was used, and the same asked for by {begun}; to enroll again, leave --invitation out"
     return f"continues {begun}"
 
 

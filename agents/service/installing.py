@@ -32,8 +32,8 @@ from protocol.messages import Delivered, EnrollmentReply, Issued, Rejected, Veri
 from protocol.names import OrganisationName, SerialNumber
 from protocol.transaction import Event, Role, State
 
-CHANNEL_PATIENCE = timedelta(minutes=10)
-"""How long a channel that cannot be reached is tried before the certificate is given up; issuers wait longer."""
+PATIENCE = timedelta(minutes=10)
+"""How long a step that fails is tried before the certificate is given up; issuers wait longer."""
 
 RETRY_FIRST = 0.5
 RETRY_MAX = 15.0
@@ -100,7 +100,7 @@ class Installing:
             self._try_again(record, error)
 
     def _step(self, record: TransactionRecord, certificate: CertificateRecord) -> None:
-        """An unreachable partner may come back, but its issuer does not wait for ever."""
+        """What keeps a step from being taken may pass, but the issuer does not wait for ever."""
         try:
             if record.state is State.ISSUED:
                 self._install(record, certificate)
@@ -108,12 +108,12 @@ class Installing:
                 self._deliver(record, certificate)
             else:
                 self._verify(record, certificate)
-        except NotVerifiedError as error:
-            self._give_up(record, certificate, str(error))
-        except UnreachableError as error:
-            if self._clock.now() <= record.updated_at + CHANNEL_PATIENCE:
+        except LedgerUnavailableError:
+            raise
+        except AgentError as error:
+            if not isinstance(error, NotVerifiedError) and self._clock.now() <= record.updated_at + PATIENCE:
                 raise
-            self._give_up(record, certificate, str(error))
+            self._give_up(record, certificate, error)
 
     def _install(self, record: TransactionRecord, certificate: CertificateRecord) -> None:
         """Write the credential's files beside the current one. They are complete or absent, never half there."""
@@ -167,13 +167,17 @@ class Installing:
         self._retries[record.key.id] = _Retry(self._clock.monotonic() + wait, wait, str(error))
         self._log.warning("will try again", transaction=record.key.id, why=str(error), again_in_seconds=wait)
 
-    def _give_up(self, record: TransactionRecord, certificate: CertificateRecord, why: str) -> None:
-        fix = "Compare `agent channel check` on both sides; enroll again once the reason is mended."
-        reason = problem(ProblemCode.BAD_CERT_ID, "channel", why, "a channel that both ends verify", fix)
-        self._log.error("channel not verified", transaction=record.key.id, partner=self._issuer, why=why, fix=fix)
+    def _give_up(self, record: TransactionRecord, certificate: CertificateRecord, error: AgentError) -> None:
+        """End the transaction, and tell the issuer, so that it withdraws the certificate.
+
+        If that fails, nothing has been recorded, and it is tried again.
+        """
+        ours, told = _reasons(error)
+        event = "channel not verified" if ours.field == "channel" else "credential given up"
+        self._log.error(event, transaction=record.key.id, partner=self._issuer, why=str(error), fix=ours.fix)
         self._take_out_of_use(certificate.serial)
-        confirmation = self._confirmation(record, certificate, Rejected(problem=reason))
-        self._move(record, Event.UNUSABLE, confirmation, problems=(reason,))
+        confirmation = self._confirmation(record, certificate, Rejected(problem=told))
+        self._move(record, Event.UNUSABLE, confirmation, problems=(ours,))
 
     def _take_out_of_use(self, serial: SerialNumber) -> None:
         """A process that ended between the swap and its record has left a credential current that the ledger does not
@@ -203,6 +207,22 @@ class Installing:
         self, record: TransactionRecord, event: Event, *effects: Effect, problems: tuple[Problem, ...] | None = None
     ) -> None:
         self._ledger.commit([unit_for_move(record.key, record.state, event, self._clock.now(), problems, *effects)])
+
+
+def _reasons(error: AgentError) -> tuple[Problem, Problem]:
+    """Why a certificate is given up: for us, and for its issuer, whom faults and paths of our files do not concern."""
+    if isinstance(error, NotVerifiedError | UnreachableError):
+        fix = "Compare `agent channel check` on both sides; enroll again once the reason is mended."
+        seen = problem(ProblemCode.BAD_CERT_ID, "channel", error, "a channel that both ends verify", fix)
+        return seen, seen
+    wanted, fix = (
+        "a credential that can be used",
+        "Mend the reason, then enroll again; the credential in use is untouched.",
+    )
+    told = problem(
+        ProblemCode.SYSTEM_FAILURE, "credential", "a fault at the requester", wanted, "Its operator mends it."
+    )
+    return problem(ProblemCode.SYSTEM_FAILURE, "credential", error, wanted, fix), told
 
 
 def _own_key(record: TransactionRecord) -> str | None:

@@ -37,7 +37,9 @@ def test_after_a_wrong_password_the_same_command_goes_on_with_what_it_had_begun(
     planned = scene.requester.run("enroll", *asked(scene), "--dry-run").expect(0)
     planned.says("Would ask for nothing new", begun)
     once_more = scene.requester.run("enroll", *asked(scene)).expect(0)
-    once_more.says(f"this invitation was used by transaction {begun}", "leave --invitation out", "verified")
+    once_more.says(
+        f"this invitation was used, and the same asked for by transaction {begun}", "leave --invitation out", "verified"
+    )
     assert only(scene)["state"] == "verified"
     scene.requester.run("enroll", "--dns", scene.name()).expect(0)
     assert len(scene.requester.transactions(state="verified")) == 2

@@ -123,6 +123,14 @@ def test_a_key_that_others_can_read_is_not_used(requester):
         requester.store.load_key(path)
 
 
+def test_a_key_that_is_missing_is_to_be_restored_and_no_home_is_to_be_created(requester):
+    _, path = requester.store.new_key(ISSUER, ONE)
+    (requester.home / path).unlink()
+    with pytest.raises(StateError, match="is missing.*Restore the file") as refused:
+        requester.store.load_key(path)
+    assert "agent init" not in str(refused.value)
+
+
 def test_a_key_of_a_kind_that_enroll_does_not_make_is_refused(requester):
     _, path = requester.store.new_key(ISSUER, ONE)
     (requester.home / path).write_bytes(private_key_pem(X25519PrivateKey.generate()))

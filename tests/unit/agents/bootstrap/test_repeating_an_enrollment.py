@@ -9,10 +9,11 @@ import pytest
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.agreement import agree
 from agents.bootstrap.asking import Ask
-from agents.bootstrap.enrollment import read_invitation, start
+from agents.bootstrap.enrollment import asked_for, read_invitation, start
 from agents.bootstrap.repeating import earlier
 from agents.core.effects import MoveTransaction, Unit
 from agents.service.enrolling import REQUEST_LIFETIME
+from agents.service.installing import PATIENCE
 from protocol.csr import KeyKind, NameKind, SubjectName
 from protocol.transaction import Role, State
 
@@ -114,13 +115,66 @@ def test_whoever_asks_for_something_else_begins_anew(requester, invitation, othe
     assert (found(requester, ASK, None), found(requester, other, None)) == (first, second)
 
 
-def test_a_request_that_nobody_answers_any_more_is_begun_anew(requester, invitation):
+@pytest.fixture
+def later(requester):
+    """Gives the agent as it is some time later."""
+    opened = []
+
+    def after(time):
+        opened.append(Agent(requester.home, clock=Later(requester.clock, time + timedelta(seconds=1))))
+        return opened[-1]
+
+    yield after
+    for agent in opened:
+        agent.ledger.close()
+
+
+def test_a_request_that_nobody_answers_any_more_is_begun_anew(requester, invitation, later):
     key = start(requester, ASK, invitation)
-    late = Agent(requester.home, clock=Later(requester.clock, REQUEST_LIFETIME + timedelta(seconds=1)))
-    assert earlier(late, ASK, invitation) is None
-    move(requester, key, State.INSTALLED)
+    late = later(REQUEST_LIFETIME)
+    assert found(late, ASK, invitation) is None
+    move(requester, key, State.VERIFIED)
     assert found(late, ASK, invitation) == key
-    late.ledger.close()
+
+
+@pytest.mark.parametrize("state", [State.ISSUED, State.INSTALLED])
+def test_one_that_should_have_ended_long_ago_is_begun_anew(requester, invitation, later, state):
+    key = start(requester, ASK, invitation)
+    move(requester, key, state)
+    assert found(later(PATIENCE / 2), ASK, invitation) == key
+    assert [found(later(PATIENCE), ASK, one) for one in (invitation, None)] == [None, None]
+
+
+# --- an invitation that has been used
+
+
+@pytest.mark.parametrize("state", [State.ISSUED, State.INSTALLED, State.VERIFIED, State.DELIVERED, State.FAILED])
+def test_once_a_request_with_it_was_granted_an_invitation_is_left_out(requester, invitation, another, state):
+    first = start(requester, ASK, invitation)
+    assert proof(requester, first) == invitation.id
+    move(requester, first, state)
+    assert proof(requester, start(requester, ASK, invitation)) is None
+    assert proof(requester, start(requester, ASK, another)) == another.id
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.PENDING, State.REFUSED, State.EXPIRED])
+def test_as_long_as_no_request_with_it_was_granted_an_invitation_is_given(requester, invitation, state):
+    move(requester, start(requester, ASK, invitation), state)
+    assert proof(requester, start(requester, ASK, invitation)) == invitation.id
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.ISSUED, State.VERIFIED])
+def test_one_begun_with_an_invitation_that_was_left_out_is_followed_too(requester, invitation, another, state):
+    move(requester, start(requester, ASK, invitation), State.FAILED)
+    move(requester, second := start(requester, ASK, invitation), state)
+    assert found(requester, ASK, invitation) == second
+    assert found(requester, ASK, another) is None
+
+
+def proof(agent, key):
+    """Which invitation a request proves to have."""
+    given = asked_for(agent, agent.ledger.transactions([key])[key]).invitation
+    return given and given.id
 
 
 def test_an_own_request_is_followed_by_its_file_and_its_key(requester, invitation, own):

@@ -8,12 +8,12 @@ from kit.envelopes import B, C
 from agents.core.effects import RecordPartner, RevokeCertificate, Unit
 from agents.errors import LedgerUnavailableError, StateError
 from agents.service import installing
-from agents.service.installing import CHANNEL_PATIENCE, RETRY_FIRST, RETRY_MAX
+from agents.service.installing import RETRY_FIRST, RETRY_MAX
 from protocol.errors import ProblemCode
 from protocol.names import Fingerprint
 from protocol.transaction import State
 
-PATIENCE = CHANNEL_PATIENCE.total_seconds()
+PATIENCE = installing.PATIENCE.total_seconds()
 
 
 @pytest.fixture
@@ -239,6 +239,27 @@ def test_a_key_that_is_gone_is_tried_again_and_touches_nothing(world, issued):
     work(world, 3)
     assert (world.b.state(issued), world.b.current) == (State.ISSUED, None)
     assert world.b.installing.concern() is not None
+
+
+def test_a_key_that_stays_away_fails_and_the_certificate_is_withdrawn(world, issued):
+    key = world.b.home / world.b.record(issued).key_path
+    key.unlink()
+    work(world)
+    world.clock.move(seconds=PATIENCE)
+    work(world)
+    (reason,) = world.b.record(issued).problems
+    assert (world.b.state(issued), reason.field, reason.code) == (
+        State.FAILED,
+        "credential",
+        ProblemCode.SYSTEM_FAILURE,
+    )
+    assert "private key is missing" in reason.got
+    assert "enroll again" in reason.fix
+    assert world.b.installing.concern() is None
+    world.run()
+    assert world.issuer.states() == [State.LAPSED]
+    (theirs,) = world.issuer.transactions()
+    assert str(world.b.home) not in str(theirs.problems)
 
 
 def test_a_credential_that_cannot_be_installed_keeps_none_behind_it_waiting(world, issued, monkeypatch):
