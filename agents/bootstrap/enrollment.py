@@ -20,7 +20,7 @@ from protocol.messages import EnrollmentRequest
 from protocol.names import OrganisationName, TransactionId
 from protocol.transaction import Role, State, is_final
 
-__all__ = ["Ask", "Plan", "asked_for", "choose_issuer", "is_used", "plan", "read_invitation", "start"]
+__all__ = ["Ask", "Plan", "asked_for", "choose_issuer", "plan", "read_invitation", "spent_on", "start"]
 
 GRANTED = frozenset({State.ISSUED, State.INSTALLED, State.VERIFIED, State.DELIVERED, State.FAILED})
 """A requester's states after its issuer's answer was a certificate."""
@@ -119,16 +119,18 @@ def asked_for(agent: Agent, record: TransactionRecord) -> EnrollmentRequest:
     return body
 
 
-def is_used(agent: Agent, invitation: Invitation) -> bool:
-    """Whether a request of ours with this invitation was granted: from then on the issuer knows our root without it."""
-    granted = agent.ledger.list_transactions(Role.REQUESTER, GRANTED, partner=invitation.issuer)
-    proofs = (asked_for(agent, record).invitation for record in granted)
-    return any(proof is not None and proof.id == invitation.id for proof in proofs)
+def spent_on(agent: Agent, invitation: Invitation) -> TransactionRecord | None:
+    """The request of ours with this invitation that was granted: from then on the issuer knows our root without it."""
+    for record in agent.ledger.list_transactions(Role.REQUESTER, GRANTED, partner=invitation.issuer):
+        proof = asked_for(agent, record).invitation
+        if proof is not None and proof.id == invitation.id:
+            return record
+    return None
 
 
 def _unless_used(agent: Agent, invitation: Invitation | None) -> Invitation | None:
     """An issuer takes a proof once, and would refuse a request for a second one that it does not need."""
-    if invitation is None or not is_used(agent, invitation):
+    if invitation is None or spent_on(agent, invitation) is None:
         return invitation
     fix = "nothing needs to be done; leave --invitation out the next time"
     agent.log.warning("asks without the invitation: it was used before", partner=invitation.issuer, fix=fix)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.asking import Ask, model_request, own_key_path, read_request
-from agents.bootstrap.enrollment import asked_for, choose_issuer, is_used
+from agents.bootstrap.enrollment import asked_for, choose_issuer, spent_on
 from agents.bootstrap.following import GOOD
 from agents.ports import TransactionRecord
 from agents.service.installing import PATIENCE
@@ -34,13 +34,22 @@ def earlier(agent: Agent, ask: Ask, invitation: Invitation | None) -> Transactio
     `enrollment.plan`.
     """
     issuer, wanted, now = choose_issuer(agent, invitation, ask.issuer), _wanted(ask), agent.clock.now()
-    used = invitation is not None and is_used(agent, invitation)
+    spent = spent_on(agent, invitation) if invitation else None
     for record in agent.ledger.list_transactions(Role.REQUESTER, OPEN | GOOD if invitation else OPEN, partner=issuer):
         asked = asked_for(agent, record)
-        with_it = invitation is None or (asked.invitation.id == invitation.id if asked.invitation else used)
+        with_it = invitation is None or _was_meant(invitation, asked, record, spent)
         if with_it and _in_time(record, now) and _recorded(record, asked) == wanted:
             return record
     return None
+
+
+def _was_meant(
+    invitation: Invitation, asked: EnrollmentRequest, record: TransactionRecord, spent: TransactionRecord | None
+) -> bool:
+    """Whether a request was begun with `invitation`, or without any because that had been spent before."""
+    if asked.invitation:
+        return asked.invitation.id == invitation.id
+    return spent is not None and spent.created_at <= record.created_at
 
 
 def _in_time(record: TransactionRecord, now: datetime) -> bool:

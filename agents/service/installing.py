@@ -215,14 +215,10 @@ def _reasons(error: AgentError) -> tuple[Problem, Problem]:
         fix = "Compare `agent channel check` on both sides; enroll again once the reason is mended."
         seen = problem(ProblemCode.BAD_CERT_ID, "channel", error, "a channel that both ends verify", fix)
         return seen, seen
-    wanted, fix = (
-        "a credential that can be used",
-        "Mend the reason, then enroll again; the credential in use is untouched.",
-    )
-    told = problem(
-        ProblemCode.SYSTEM_FAILURE, "credential", "a fault at the requester", wanted, "Its operator mends it."
-    )
-    return problem(ProblemCode.SYSTEM_FAILURE, "credential", error, wanted, fix), told
+    code, wanted = ProblemCode.SYSTEM_FAILURE, "a credential that can be used"
+    ours = problem(code, "credential", error, wanted, "Mend this, then enroll again; no other credential is touched.")
+    told = problem(code, "credential", "a fault at the requester", wanted, "The requester's operator mends it.")
+    return ours, told
 
 
 def _own_key(record: TransactionRecord) -> str | None:

@@ -171,6 +171,13 @@ def test_one_begun_with_an_invitation_that_was_left_out_is_followed_too(requeste
     assert found(requester, ASK, another) is None
 
 
+def test_what_was_asked_for_without_an_invitation_before_it_was_used_is_not_its_outcome(requester, invitation, another):
+    move(requester, start(requester, ASK, another), State.FAILED)
+    move(requester, start(requester, ASK, None), State.VERIFIED)
+    move(requester, start(requester, ASK, invitation), State.FAILED)
+    assert found(requester, ASK, invitation) is None
+
+
 def proof(agent, key):
     """Which invitation a request proves to have."""
     given = asked_for(agent, agent.ledger.transactions([key])[key]).invitation
