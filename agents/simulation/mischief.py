@@ -24,9 +24,12 @@ from protocol.names import OrganisationName
 
 GARBAGE_BYTES_MAX = 2000
 
+BEGUN_WRONGLY = frozenset({Kind.WEAK_KEY, Kind.EXPIRED_INVITATION, Kind.REUSED_INVITATION})
+"""What an agent of ours would not begin."""
+
 
 def begin_wrongly(agent: Agent, scene: Scene, request: Request, invitation: Invitation | None) -> TransactionKey:
-    """Record a request with a weak key, or with an invitation whose expiry was changed by its holder."""
+    """Record a request with a weak key, with an invitation that was used, or whose expiry its holder changed."""
     csr = _csr(request)
     if request.kind is Kind.WEAK_KEY:
         csr = replace(csr, der=_weak(request))

@@ -22,7 +22,7 @@ from agents.config.agent import FILE
 from agents.core.effects import MarkUnpublished, TransactionKey, Unit
 from agents.errors import AgentError
 from agents.ports import Clock, TransactionRecord
-from agents.simulation.mischief import begin_wrongly, poison
+from agents.simulation.mischief import BEGUN_WRONGLY, begin_wrongly, poison
 from agents.simulation.plan import POISON, Kind, Request
 from agents.simulation.scene import Scene, make_requester
 from protocol.csr import NameKind, SubjectName
@@ -164,7 +164,7 @@ class Session:
 
     def _begin(self, agent: Agent, request: Request) -> TransactionKey:
         invitation = self._invitation(request)
-        if request.kind in {Kind.WEAK_KEY, Kind.EXPIRED_INVITATION}:
+        if request.kind in BEGUN_WRONGLY:
             return begin_wrongly(agent, self._scene, request, invitation)
         ask = Ask(request.issuer, (SubjectName(NameKind.DNS, request.name),))
         return start(agent, ask, invitation)
