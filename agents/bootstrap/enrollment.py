@@ -13,14 +13,13 @@ from agents.core.requester import Enrollment
 from agents.errors import ConfigurationError
 from agents.ports import Log, TransactionRecord
 from agents.service.enrolling import REQUEST_LIFETIME, begin, require_known, require_usable, take_in
+from agents.service.stored import asked
 from protocol.csr import CertificationRequest, build_csr, parse_csr
-from protocol.envelope import reread
 from protocol.invitation import TEXT_MAX, Invitation, decode_invitation
-from protocol.messages import EnrollmentRequest
 from protocol.names import OrganisationName, TransactionId
 from protocol.transaction import Role, State, is_final
 
-__all__ = ["Ask", "Plan", "asked_for", "choose_issuer", "plan", "read_invitation", "spent_on", "start"]
+__all__ = ["Ask", "Plan", "choose_issuer", "plan", "read_invitation", "spent_on", "start"]
 
 GRANTED = frozenset({State.ISSUED, State.INSTALLED, State.VERIFIED, State.DELIVERED, State.FAILED})
 """A requester's states after its issuer's answer was a certificate."""
@@ -110,19 +109,10 @@ def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionK
     return begin(enrollment, agent.root, _unless_used(agent, invitation), agent.sealer, agent.ledger)
 
 
-def asked_for(agent: Agent, record: TransactionRecord) -> EnrollmentRequest:
-    """The request that began a transaction of ours, as it was sent."""
-    stored = agent.ledger.message(record.key, "enrollment.request")
-    body = reread(stored.body).body if stored else None
-    if not isinstance(body, EnrollmentRequest):
-        raise TypeError(f"the ledger holds no request for transaction {record.key.id}")
-    return body
-
-
 def spent_on(agent: Agent, invitation: Invitation) -> TransactionRecord | None:
     """The request of ours with this invitation that was granted: from then on the issuer knows our root without it."""
     for record in agent.ledger.list_transactions(Role.REQUESTER, GRANTED, partner=invitation.issuer):
-        proof = asked_for(agent, record).invitation
+        proof = asked(agent.ledger, record.key).invitation
         if proof is not None and proof.id == invitation.id:
             return record
     return None

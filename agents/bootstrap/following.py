@@ -12,9 +12,9 @@ from agents.bootstrap.agent import Agent
 from agents.core.effects import TransactionKey
 from agents.errors import TimedOutError, UnreachableError
 from agents.ports import TransactionRecord
+from agents.service.stored import granted, last_said
 from agents.service.supervision import ROUND_SECONDS
-from protocol.envelope import reread
-from protocol.messages import EnrollmentAcknowledgement, EnrollmentReply, Issued
+from protocol.messages import EnrollmentAcknowledgement
 from protocol.names import OrganisationName
 from protocol.transaction import Role, State, is_final
 
@@ -54,17 +54,14 @@ def goes_on(key: TransactionKey) -> str:
 
 def acknowledged(agent: Agent, key: TransactionKey) -> str | None:
     """The state that the issuer says it recorded, None as long as it has not said."""
-    stored = agent.ledger.message(key, "enrollment.acknowledgement")
-    body = reread(stored.body).body if stored else None
-    return body.state if isinstance(body, EnrollmentAcknowledgement) else None
+    said = last_said(agent.ledger, key, EnrollmentAcknowledgement)
+    return said.state if said else None
 
 
 def notes(agent: Agent, key: TransactionKey) -> tuple[str, ...]:
     """What was asked for and is not in the certificate, as the issuer said with it."""
-    stored = agent.ledger.message(key, "enrollment.reply")
-    body = reread(stored.body).body if stored else None
-    result = body.result if isinstance(body, EnrollmentReply) else None
-    return result.notes if isinstance(result, Issued) else ()
+    answer = granted(agent.ledger, key)
+    return answer.notes if answer else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from agents.bootstrap.agent import Agent
 from agents.bootstrap.approval import held
 from agents.core.effects import TransactionKey
 from agents.ports import CertificateRecord, PartnerRecord, TransactionRecord
-from protocol.envelope import reread
+from agents.service.stored import granted
 from protocol.errors import printable
-from protocol.messages import EnrollmentReply, Issued
 from protocol.transaction import Role
 
 SHOWN_CERTIFICATES = 20
@@ -99,7 +98,5 @@ def _certificate(agent: Agent, record: CertificateRecord, now: datetime) -> dict
 def _renew_after(agent: Agent, record: CertificateRecord) -> datetime | None:
     """When the issuer wants us to enroll again, as it said with the certificate; None for what we issued."""
     key = TransactionKey(Role.REQUESTER, record.issuer, record.transaction)
-    stored = agent.ledger.message(key, "enrollment.reply") if record.subject == agent.name else None
-    body = reread(stored.body).body if stored else None
-    issued = body.result if isinstance(body, EnrollmentReply) else None
-    return issued.renew_after if isinstance(issued, Issued) else None
+    answer = granted(agent.ledger, key) if record.subject == agent.name else None
+    return answer.renew_after if answer else None

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.asking import Ask, model_request, own_key_path, read_request
-from agents.bootstrap.enrollment import asked_for, choose_issuer, spent_on
+from agents.bootstrap.enrollment import choose_issuer, spent_on
 from agents.bootstrap.following import GOOD
 from agents.ports import TransactionRecord
 from agents.service.installing import PATIENCE
+from agents.service.stored import asked
 from protocol.csr import parse_csr
 from protocol.invitation import Invitation
 from protocol.messages import EnrollmentRequest
@@ -36,19 +37,21 @@ def earlier(agent: Agent, ask: Ask, invitation: Invitation | None) -> Transactio
     issuer, wanted, now = choose_issuer(agent, invitation, ask.issuer), _wanted(ask), agent.clock.now()
     spent = spent_on(agent, invitation) if invitation else None
     for record in agent.ledger.list_transactions(Role.REQUESTER, OPEN | GOOD if invitation else OPEN, partner=issuer):
-        asked = asked_for(agent, record)
-        with_it = invitation is None or _was_meant(invitation, asked, record, spent)
-        if with_it and _in_time(record, now) and _recorded(record, asked) == wanted:
+        if not _in_time(record, now):
+            continue
+        request = asked(agent.ledger, record.key)
+        with_it = invitation is None or _was_meant(invitation, request, record, spent)
+        if with_it and _recorded(record, request) == wanted:
             return record
     return None
 
 
 def _was_meant(
-    invitation: Invitation, asked: EnrollmentRequest, record: TransactionRecord, spent: TransactionRecord | None
+    invitation: Invitation, request: EnrollmentRequest, record: TransactionRecord, spent: TransactionRecord | None
 ) -> bool:
     """Whether a request was begun with `invitation`, or without any because that had been spent before."""
-    if asked.invitation:
-        return asked.invitation.id == invitation.id
+    if request.invitation:
+        return request.invitation.id == invitation.id
     return spent is not None and spent.created_at <= record.created_at
 
 
@@ -67,8 +70,8 @@ def _wanted(ask: Ask) -> Gist:
     return frozenset(model.names), model.subject, ask.key_kind, seconds
 
 
-def _recorded(record: TransactionRecord, asked: EnrollmentRequest) -> Gist:
+def _recorded(record: TransactionRecord, request: EnrollmentRequest) -> Gist:
     if record.key_path is None or Path(record.key_path).is_absolute():  # a key of the operator's own
-        return asked.csr, record.key_path, asked.lifetime_seconds
-    made = parse_csr(asked.csr)
-    return frozenset(made.names), made.subject, made.key.kind, asked.lifetime_seconds
+        return request.csr, record.key_path, request.lifetime_seconds
+    made = parse_csr(request.csr)
+    return frozenset(made.names), made.subject, made.key.kind, request.lifetime_seconds

@@ -26,9 +26,10 @@ from agents.ports import (
 )
 from agents.service.isolation import Fault, alone
 from agents.service.rotation import PAGE, Rotation
-from protocol.envelope import Sealer, reread
+from agents.service.stored import granted
+from protocol.envelope import Sealer
 from protocol.errors import Problem, ProblemCode, problem
-from protocol.messages import Delivered, EnrollmentReply, Issued, Rejected, Verified
+from protocol.messages import Delivered, Rejected, Verified
 from protocol.names import OrganisationName, SerialNumber
 from protocol.transaction import Event, Role, State
 
@@ -117,14 +118,13 @@ class Installing:
 
     def _install(self, record: TransactionRecord, certificate: CertificateRecord) -> None:
         """Write the credential's files beside the current one. They are complete or absent, never half there."""
-        stored = self._ledger.message(record.key, "enrollment.reply")
-        reply = reread(stored.body).body if stored else None
-        if not isinstance(reply, EnrollmentReply) or not isinstance(reply.result, Issued):
+        answer = granted(self._ledger, record.key)
+        if answer is None:
             raise TypeError(f"the ledger holds no answer for transaction {record.key.id}")
         partner = self._ledger.partner(self._issuer)
         anchors = tuple(one.certificate for one in partner.anchors if one.certificate) if partner else ()
         self._store.stage(
-            self._issuer, certificate.serial, certificate.certificate, reply.result.chain, anchors, _own_key(record)
+            self._issuer, certificate.serial, certificate.certificate, answer.chain, anchors, _own_key(record)
         )
         self._log.info(
             "credential installed", transaction=record.key.id, partner=self._issuer, serial=certificate.serial

@@ -18,13 +18,13 @@ from agents.service.isolation import Fault, alone
 from agents.service.partners import Partners
 from agents.service.relay import Relay
 from agents.service.rotation import PAGE, Rotation
+from agents.service.stored import asked, last_said
 from protocol.csr import parse_csr
-from protocol.envelope import Sealer, reread
+from protocol.envelope import Sealer
 from protocol.errors import ProblemCode, ProtocolError, problem
 from protocol.messages import (
     EnrollmentAcknowledgement,
     EnrollmentReply,
-    EnrollmentRequest,
     Issued,
     Pending,
     Refused,
@@ -148,9 +148,8 @@ class Requesting:
 
     def _is_news(self, body: EnrollmentAcknowledgement, record: TransactionRecord) -> bool:
         """Whether this is the first, or withdraws what was acknowledged: two are kept at most, however many come."""
-        stored = self._ledger.message(record.key, body.type)
-        known = reread(stored.body).body if stored else None
-        return not isinstance(known, EnrollmentAcknowledgement) or known.state != body.state == "lapsed"
+        known = last_said(self._ledger, record.key, EnrollmentAcknowledgement)
+        return known is None or known.state != body.state == "lapsed"
 
     def _note_acknowledgement(self, body: EnrollmentAcknowledgement, record: TransactionRecord) -> None:
         facts = {"transaction": record.key.id, "partner": self._issuer, "state": body.state}
@@ -189,20 +188,12 @@ class Requesting:
                 return self._unit_for_unacceptable(issued, record, kept, _our_fault())
 
     def _accept(self, issued: Issued, record: TransactionRecord, now: datetime) -> Accepted | ProtocolError:
-        asked = self._asked(record)
-        lifetime = timedelta(seconds=asked.lifetime_seconds) if asked.lifetime_seconds else None
+        request = asked(self._ledger, record.key)
+        lifetime = timedelta(seconds=request.lifetime_seconds) if request.lifetime_seconds else None
         try:
-            return accept(issued, parse_csr(asked.csr), lifetime, self._partners.pinned(self._issuer), now)
+            return accept(issued, parse_csr(request.csr), lifetime, self._partners.pinned(self._issuer), now)
         except ProtocolError as error:
             return error
-
-    def _asked(self, record: TransactionRecord) -> EnrollmentRequest:
-        """The request of a transaction, from the exact bytes that were sent."""
-        stored = self._ledger.message(record.key, "enrollment.request")
-        body = reread(stored.body).body if stored else None
-        if not isinstance(body, EnrollmentRequest):
-            raise TypeError(f"the ledger holds no request for transaction {record.key.id}")
-        return body
 
     def _unit_for_unacceptable(
         self, issued: Issued, record: TransactionRecord, kept: StoreMessage, error: ProtocolError

@@ -9,11 +9,12 @@ import pytest
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.agreement import agree
 from agents.bootstrap.asking import Ask
-from agents.bootstrap.enrollment import asked_for, read_invitation, start
+from agents.bootstrap.enrollment import read_invitation, start
 from agents.bootstrap.repeating import earlier
 from agents.core.effects import MoveTransaction, Unit
 from agents.service.enrolling import REQUEST_LIFETIME
 from agents.service.installing import PATIENCE
+from agents.service.stored import asked
 from protocol.csr import KeyKind, NameKind, SubjectName
 from protocol.transaction import Role, State
 
@@ -180,7 +181,7 @@ def test_what_was_asked_for_without_an_invitation_before_it_was_used_is_not_its_
 
 def proof(agent, key):
     """Which invitation a request proves to have."""
-    given = asked_for(agent, agent.ledger.transactions([key])[key]).invitation
+    given = asked(agent.ledger, key).invitation
     return given and given.id
 
 
