@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock
 
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.agreement import agree
@@ -25,8 +24,6 @@ FILE = "scene.json"
 
 DONE = "done"
 """What is told of a request whose requester has nothing more to do for it."""
-
-_ONE_AT_A_TIME = Lock()
 
 INVITATION_LIFETIME, EXPIRED_LIFETIME = "1d", "1s"
 
@@ -101,10 +98,9 @@ def make_issuers(scene: Scene) -> None:
 
 
 def make_requester(scene: Scene, requester: OrganisationName) -> None:
-    """The home of a requester. One at a time in each process: the ledger's migrations are not made for threads."""
+    """The home of a requester."""
     broker = scene.broker_of(requester)
-    with _ONE_AT_A_TIME:
-        set_up(Setup(home=scene.home(requester), name=requester, title=requester, broker=broker))
+    set_up(Setup(home=scene.home(requester), name=requester, title=requester, broker=broker))
 
 
 def invite_all(scene: Scene) -> None:
