@@ -9,9 +9,9 @@ WORKDIR /build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements-build.lock requirements-runtime.lock ./
 RUN python -m venv tools \
- && tools/bin/pip install --quiet --require-hashes --requirement requirements-build.lock \
+ && tools/bin/pip install --quiet --no-deps --require-hashes --requirement requirements-build.lock \
  && python -m venv --without-pip /opt/agent \
- && tools/bin/pip --python /opt/agent/bin/python install --quiet --no-compile --only-binary :all: \
+ && tools/bin/pip --python /opt/agent/bin/python install --quiet --no-compile --no-deps --only-binary :all: \
     --require-hashes --requirement requirements-runtime.lock
 COPY pyproject.toml README.md ./
 COPY protocol protocol
