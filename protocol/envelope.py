@@ -63,8 +63,6 @@ class Sealer:
 class Unsealed:
     """An envelope of which nothing is proven yet: its parts, and who it claims to be from."""
 
-    digest: Fingerprint
-    """SHA-256 of the envelope's bytes: what a reply refers to."""
     claimed: OrganisationName
     chain: tuple[x509.Certificate, ...]
     jws: jws.Jws
@@ -88,6 +86,7 @@ class Opened:
 
     message: Message
     digest: Fingerprint
+    """As `digest` gives it."""
     root: bytes
     introduced: bool
 
@@ -119,7 +118,7 @@ def open_envelope(
     unsealed = unseal(data)
     introduced = unsealed.chain[-1] not in anchors_of(unsealed.claimed)
     signer = signers.signer(unsealed, unsealed.chain[-1:], now)
-    opened = Opened(read(unsealed, signer, recipient), unsealed.digest, signer.root, introduced)
+    opened = Opened(read(unsealed, signer, recipient), unsealed.jws.digest, signer.root, introduced)
     _check_times(opened, now)
     return opened
 
@@ -129,7 +128,7 @@ def unseal(data: bytes) -> Unsealed:
     _check_size(data)
     parsed = jws.parse_jws(data)
     claimed, chain = _kept_claim(parsed.header) if parsed.header.is_kept else _claim(parsed.header)
-    return Unsealed(Fingerprint.of(data), claimed, chain, parsed)
+    return Unsealed(claimed, chain, parsed)
 
 
 def _claim(header: jws.Header) -> tuple[OrganisationName, tuple[x509.Certificate, ...]]:
@@ -154,6 +153,11 @@ def read(unsealed: Unsealed, signer: Signer, recipient: OrganisationName) -> Mes
         fix = "Check which issuer the invitation came from and which queue the message was sent to."
         _refuse(ProblemCode.WRONG_AUTHORITY, "recipient", message.recipient, str(recipient), fix)
     return message
+
+
+def digest(data: bytes) -> Fingerprint:
+    """SHA-256 of what is signed in an envelope: its name in a reply. Verifies nothing. Raises `EnvelopeError`."""
+    return jws.parse_jws(data).digest
 
 
 def reread(data: bytes) -> Message:

@@ -22,6 +22,7 @@ from joserfc.jws import JWSRegistry
 
 from protocol.errors import EnvelopeError, ProblemCode, problem
 from protocol.messages import CHAIN_MAX
+from protocol.names import Fingerprint
 
 ALGORITHMS = ("ES256", "ES384", "Ed25519")
 """Algorithms (RFC 7518 section 3.1, RFC 9864 section 2.2) that are accepted and made; each fits one kind of key."""
@@ -65,6 +66,12 @@ class Jws:
     payload: str
     signing_input: bytes
     signature: bytes
+
+    @property
+    def digest(self) -> Fingerprint:
+        """SHA-256 of what is signed: the JWS Signing Input (RFC 7515 section 5.1). The JSON around it, which anybody on
+        the way can write anew, and the signature, which has several forms that verify, are not in it."""
+        return Fingerprint.of(self.signing_input)
 
 
 class Signer:

@@ -124,7 +124,7 @@ class Refused(Model):
 
 
 class EnrollmentReply(Model):
-    """Issuer to requester: the answer to the request whose sealed bytes have this digest."""
+    """Issuer to requester: the answer to the request whose signing input (RFC 7515 section 5.1) has this digest."""
 
     type: Literal["enrollment.reply"] = "enrollment.reply"
     request_digest: Fingerprint

@@ -24,6 +24,7 @@ from agents.core.effects import (
 from agents.core.patterns import canonical
 from protocol.certificate import fingerprint, public_key_info, serial_number, subject_names, unknown_names
 from protocol.csr import CertificationRequest, SubjectName
+from protocol.envelope import digest
 from protocol.errors import NameSyntaxError, Problem, ProblemCode, RequestError, problem
 from protocol.messages import (
     Delivered,
@@ -82,7 +83,7 @@ def unit_for_created(enrollment: Enrollment, sealed: bytes) -> Unit:
     opening = OpenTransaction(
         key=key,
         state=State.CREATED,
-        request_digest=Fingerprint.of(sealed),
+        request_digest=digest(sealed),
         created_at=at,
         expires_at=enrollment.expires_at,
         names=tuple(str(name) for name in enrollment.csr.names),

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.certificates import CLIENT, DAY, NOW, forge_ca
-from kit.envelopes import B, C, D, agent_of, der, forge_envelope, header_of, message, organisation
+from kit.envelopes import B, C, D, agent_of, decode, der, encode, forge_envelope, header_of, message, organisation
 
 from protocol.envelope import (
     CLOCK_SKEW_MAX,
@@ -19,6 +19,7 @@ from protocol.envelope import (
     Identity,
     Opened,
     UntimelyError,
+    digest,
     reread,
     unseal,
 )
@@ -45,7 +46,40 @@ def refusal(data, *known, kind=EnvelopeError, **options):
 
 def test_what_one_seals_the_other_opens():
     opened = CLIENT_C.open(SEALED, CLIENT_B)
-    assert opened == Opened(message(), Fingerprint.of(SEALED), der(CLIENT_B.root.certificate), introduced=False)
+    assert opened == Opened(message(), digest(SEALED), der(CLIENT_B.root.certificate), introduced=False)
+
+
+def test_the_digest_is_that_of_the_signing_input():
+    parts = json.loads(SEALED)
+    assert digest(SEALED) == Fingerprint.of(f"{parts['protected']}.{parts['payload']}".encode())
+
+
+@pytest.mark.parametrize(
+    "rewritten",
+    [
+        json.dumps(json.loads(SEALED), indent=2).encode(),
+        json.dumps(dict(reversed(json.loads(SEALED).items()))).encode(),
+        SEALED.replace(b'"payload"', b'"p\\u0061yload"'),
+    ],
+    ids=["white space", "order of members", "escapes"],
+)
+def test_a_broker_that_writes_the_json_anew_changes_no_digest(rewritten):
+    assert rewritten != SEALED
+    assert CLIENT_C.open(rewritten, CLIENT_B) == CLIENT_C.open(SEALED, CLIENT_B)
+
+
+def test_the_other_form_of_an_ecdsa_signature_changes_no_digest():
+    parts = json.loads(SEALED)
+    r, s = decode(parts["signature"])[:32], int.from_bytes(decode(parts["signature"])[32:])
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    other = json.dumps({**parts, "signature": encode(r + (order - s).to_bytes(32))}).encode()
+    assert CLIENT_C.open(other, CLIENT_B).digest == digest(SEALED)
+
+
+def test_another_message_or_another_header_has_another_digest():
+    renewed = type(CLIENT_B)(B, CLIENT_B.root, CLIENT_B.issuing, agent_of(B, CLIENT_B.issuing))
+    others = (CLIENT_B.seal(C, issued_at=NOW - MICROSECOND), renewed.seal(C))
+    assert len({digest(SEALED), *map(digest, others)}) == 3
 
 
 def test_a_stranger_is_opened_under_the_root_that_it_shows_and_marked():

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from kit.certificates import CLIENT, NOW, SERVER, distinguished_name, forge_ca, forge_leaf, new_key
-from kit.envelopes import TRANSACTION, B, C, der
+from kit.envelopes import TRANSACTION, B, C, der, organisation
 
 from agents.core.effects import (
     Audit,
@@ -31,6 +31,7 @@ from agents.core.requester import (
     unit_for_move,
 )
 from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
+from protocol.envelope import digest
 from protocol.errors import ProblemCode, ProtocolError, RequestError, problem
 from protocol.messages import Delivered, Endpoint, InvitationProof, Issued, PeerView, Rejected, Verified
 from protocol.names import Fingerprint, InvitationId, SerialNumber
@@ -92,11 +93,11 @@ def test_what_is_not_wanted_is_not_asked_for():
 
 def test_a_request_is_recorded_with_its_exact_bytes_before_it_is_sent():
     names = ("dns:api.b.example", "dns:www.b.example")
-    digest = Fingerprint.of(b"sealed")
-    opening = OpenTransaction(KEY, State.CREATED, digest, NOW, LATER, names, key_path="credentials/key.pem")
-    stored = StoreMessage(KEY, "enrollment.request", b"sealed", NOW, outgoing=True, link=C)
+    sealed = organisation(B).seal(C)
+    opening = OpenTransaction(KEY, State.CREATED, digest(sealed), NOW, LATER, names, key_path="credentials/key.pem")
+    stored = StoreMessage(KEY, "enrollment.request", sealed, NOW, outgoing=True, link=C)
     audit = Audit(NOW, "created", C, TRANSACTION, "asking client-c")
-    assert unit_for_created(ENROLLMENT, b"sealed") == Unit((opening, stored, audit))
+    assert unit_for_created(ENROLLMENT, sealed) == Unit((opening, stored, audit))
 
 
 # --- does the answer fit

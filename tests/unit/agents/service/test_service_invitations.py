@@ -9,6 +9,7 @@ from kit.envelopes import B, C, D
 from agents.adapters.entropy import SystemEntropy
 from agents.errors import ConfigurationError, LedgerUnavailableError, StateError
 from agents.service.enrolling import take_in
+from protocol.envelope import digest
 from protocol.errors import InvitationError, ProblemCode
 from protocol.invitation import decode_invitation, encode_invitation
 from protocol.names import Fingerprint
@@ -81,7 +82,7 @@ def test_an_enrollment_is_recorded_and_waits_in_the_outbox(world):
     key = world.b.begin(world.issuer.invite(B))
     (row,) = world.b.ledger.outbox(C, 10)
     assert (row.key, row.type, row.body) == (key, "enrollment.request", world.b.sealed(key))
-    assert world.b.record(key).request_digest == Fingerprint.of(row.body)
+    assert world.b.record(key).request_digest == digest(row.body)
     assert world.b.state(key) is State.CREATED
 
 

@@ -1,5 +1,6 @@
 """The issuing pipeline over a real ledger: whatever arrives, in whatever order, and whatever breaks on the way."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -125,6 +126,15 @@ def test_a_request_that_comes_again_later_gets_the_stored_reply_byte_for_byte(wo
     first, again = [held.body for held in world.broker.queues["replies.client-b"]]
     assert first == again
     assert world.issuer.certificates() == 1
+
+
+def test_a_request_that_the_broker_wrote_anew_gets_the_stored_reply(world, sealed):
+    world.send(sealed)
+    world.issuer.work()
+    world.send(json.dumps(json.loads(sealed), indent=1, sort_keys=True).encode())
+    world.issuer.work()
+    first, again = [held.body for held in world.broker.queues["replies.client-b"]]
+    assert first == again
 
 
 def test_a_request_twice_with_a_policy_against_reuse_of_keys_is_still_one_request(world):

@@ -15,6 +15,7 @@ from agents.errors import LedgerUnavailableError
 from agents.service import requesting
 from agents.service.enrolling import REQUEST_LIFETIME, take_in
 from agents.service.requesting import PAGE, REPEAT_FIRST, REPEAT_MAX, WATCH_SECONDS
+from protocol.envelope import digest as digest_of
 from protocol.envelope import reread
 from protocol.errors import ProblemCode, problem
 from protocol.messages import (
@@ -66,7 +67,7 @@ def answer(world, key, body, sender=None):
 
 
 def reply(world, key, result, digest=None):
-    return EnrollmentReply(request_digest=digest or Fingerprint.of(world.b.sealed(key)), result=result)
+    return EnrollmentReply(request_digest=digest or digest_of(world.b.sealed(key)), result=result)
 
 
 def forged(world, *, key=None, names=("api.client-b.example",), issuer=None, **changes):
