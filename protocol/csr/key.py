@@ -26,7 +26,9 @@ from protocol.names import Fingerprint
 
 PublicKey = EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
 
-ALLOWED = "P-256, P-384 or P-521 (named curve, uncompressed point), RSA of 2048 to 8192 bits, or Ed25519"
+ALLOWED = (
+    "P-256, P-384 or P-521 (named curve, uncompressed point), RSA of 2048 to 8192 bits, a multiple of 8, or Ed25519"
+)
 
 _FIELD = "public key"
 _UNCOMPRESSED = 4

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MODULUS_BITS_MIN, MODULUS_BITS_MAX = 2048, 8192
-"""Sizes that are judged at all. Verification time grows with the square; a policy may ask for more than the least."""
+"""Sizes that are judged at all, in whole octets (CA/Browser Forum BR section 6.1.5). Verification time grows with the
+square; a policy may ask for more than the least."""
 
 EXPONENT_BITS_MAX = 64
 """FIPS 186-5 section A.1.1 allows exponents up to 2^256, but OpenSSL verifies nothing with one above 64 bits once the
@@ -39,7 +40,7 @@ _WEAKNESSES = {
 def weakness(modulus: int, exponent: int) -> str | None:
     """What is wrong with the key, in words; None where nothing is."""
     bits = modulus.bit_length()
-    if not MODULUS_BITS_MIN <= bits <= MODULUS_BITS_MAX:
+    if bits % 8 or not MODULUS_BITS_MIN <= bits <= MODULUS_BITS_MAX:
         return f"a modulus of {bits} bits"
     if exponent % 2 == 0 or exponent <= _EXPONENT_FLOOR or exponent.bit_length() > EXPONENT_BITS_MAX:
         return "an exponent that is even, not above 2^16 or not below 2^64"

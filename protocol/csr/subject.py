@@ -29,19 +29,19 @@ _PRINTABLE_ASCII = re.compile(rb"[\x20-\x7e]*")
 class _AttributeType(NamedTuple):
     name: str
     string_types: tuple[int, ...]
-    octets_max: int
+    characters_max: int
     repeatable: bool = False
-    octets_min: int = 1
+    characters_min: int = 1
 
 
 # String types: RFC 5280 section 4.1.2.4 and appendix A.1, without the retired ones (TeletexString, BMPString,
-# UniversalString). Lengths: the upper bounds of that appendix, and of X.520 where it gives none,
-# counted in octets, as the library does that builds certificates; it refuses what is longer.
+# UniversalString). Lengths: the upper bounds of that appendix, and of X.520 where it gives none. Both count
+# characters, of which UTF-8 writes one in up to four octets.
 _TYPES = {
     "2.5.4.3": _AttributeType("common name", _TEXT, 64),
     "2.5.4.4": _AttributeType("surname", _TEXT, 64),
     "2.5.4.5": _AttributeType("serial number", _PRINTABLE, 64),
-    "2.5.4.6": _AttributeType("country", _PRINTABLE, 2, octets_min=2),
+    "2.5.4.6": _AttributeType("country", _PRINTABLE, 2, characters_min=2),
     "2.5.4.7": _AttributeType("locality", _TEXT, 128),
     "2.5.4.8": _AttributeType("state or province", _TEXT, 128),
     "2.5.4.9": _AttributeType("street", _TEXT, 128, repeatable=True),
@@ -98,9 +98,9 @@ def _text(known: _AttributeType, value: der.Element) -> str:
     if text is None:
         got, allowed = value.content.decode("latin-1"), f"{der.tag_name(value.tag)} of printable characters"
         raise _refused(f"{known.name} '{got}'", allowed)
-    length = len(value.content)
-    if not known.octets_min <= length <= known.octets_max:
-        raise _refused(f"{known.name} of {length} octets", f"{known.octets_min} to {known.octets_max} octets")
+    if not known.characters_min <= len(text) <= known.characters_max:
+        allowed = f"{known.characters_min} to {known.characters_max} characters"
+        raise _refused(f"{known.name} of {len(text)} characters", allowed)
     return text
 
 

@@ -235,6 +235,11 @@ def without_small_factors(moduli):
     return int(next(n for n in moduli if gmpy2.gcd(n, primorial) == 1))
 
 
+def honest_modulus(size):
+    base = Random(3).getrandbits(size) | 1 << size - 1 | 1  # noqa: S311 - the same in every run
+    return without_small_factors(base + 2 * i for i in count())
+
+
 def prime_after(start):
     return int(gmpy2.next_prime(start))
 
@@ -264,7 +269,7 @@ def biased_modulus():
 @pytest.mark.parametrize(
     ("modulus", "got"),
     [
-        (3 * prime_after(2**2047), "a small prime factor"),
+        (3 * prime_after(2**2046), "a small prime factor"),
         (prime_after(2**1023 + 2**1022) * prime_after(2**1023 + 2**1022 + 2**500), "too close"),
         (roca_modulus(), "ROCA"),
         (repeated_octets_modulus(), "repeated bytes"),
@@ -278,14 +283,24 @@ def test_an_rsa_modulus_with_a_known_weakness_is_refused(modulus, got):
     assert got in refused(rsa_spki(modulus)).got
 
 
-@pytest.mark.parametrize("size", [1024, 2047, 8193])
+@pytest.mark.parametrize("size", [1024, 2040, 8200])
 def test_an_rsa_modulus_outside_2048_to_8192_bits_is_refused_before_anything_is_computed(size):
     assert f"{size} bits" in refused(rsa_spki(2**size - 1)).got
 
 
+@pytest.mark.parametrize("size", [2049, 2052, 2055])
+def test_an_rsa_modulus_is_a_whole_number_of_octets(size):
+    problem = refused(rsa_spki(honest_modulus(size)))
+    assert problem.got == f"an RSA key with a modulus of {size} bits"
+    assert "a multiple of 8" in problem.allowed
+
+
+def test_an_rsa_modulus_may_have_another_size_than_the_usual_ones():
+    assert key_facts(rsa_spki(honest_modulus(2056))).bits == 2056
+
+
 def test_an_rsa_modulus_may_have_as_many_bits_as_the_limit():
-    largest = Random(3).getrandbits(8192) | 1 << 8191 | 1  # noqa: S311 - the same in every run
-    assert weakness(without_small_factors(largest + 2 * i for i in count()), 65537) is None
+    assert weakness(honest_modulus(8192), 65537) is None
 
 
 @pytest.mark.parametrize("exponent", [1, 3, 17, 65535, 65536, 65538, 2**64 + 1])

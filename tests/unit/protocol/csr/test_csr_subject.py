@@ -25,6 +25,7 @@ from protocol.csr import SubjectAttribute, parse_csr
 from protocol.csr.subject import SUBJECT_ATTRIBUTES_MAX
 from protocol.errors import ProblemCode
 
+ORGANISATION = "2.5.4.10"
 DOMAIN_COMPONENT = "0.9.2342.19200300.100.1.25"
 
 
@@ -73,13 +74,13 @@ def test_an_attribute_of_unknown_type_is_left_out_and_reported():
         ([rdn(COMMON_NAME, ia5("a"))], "common name as IA5String"),
         ([rdn(COUNTRY, utf8("NL"))], "country as UTF8String"),
         ([rdn(EMAIL, utf8("a@b.example"))], "e-mail address as UTF8String"),
-        ([rdn(COUNTRY, printable("NLD"))], "country of 3 octets"),
-        ([rdn(COUNTRY, printable("N"))], "country of 1 octets"),
-        ([rdn(COMMON_NAME, utf8("é" * 33))], "common name of 66 octets"),
-        ([rdn(COMMON_NAME, utf8("a" * 65))], "common name of 65 octets"),
-        ([rdn(COMMON_NAME, utf8(""))], "common name of 0 octets"),
-        ([rdn(COMMON_NAME, printable(""))], "common name of 0 octets"),
-        ([rdn(EMAIL, ia5(""))], "e-mail address of 0 octets"),
+        ([rdn(COUNTRY, printable("NLD"))], "country of 3 characters"),
+        ([rdn(COUNTRY, printable("N"))], "country of 1 characters"),
+        ([rdn(COMMON_NAME, utf8("é" * 65))], "common name of 65 characters"),
+        ([rdn(COMMON_NAME, utf8("a" * 65))], "common name of 65 characters"),
+        ([rdn(COMMON_NAME, utf8(""))], "common name of 0 characters"),
+        ([rdn(COMMON_NAME, printable(""))], "common name of 0 characters"),
+        ([rdn(EMAIL, ia5(""))], "e-mail address of 0 characters"),
         ([rdn(COMMON_NAME, utf8("bank.example\0.evil.example"))], "common name"),
         ([rdn(COMMON_NAME, utf8("line\nbreak"))], "common name"),
         ([rdn(COMMON_NAME, utf8("right\u202eto left"))], "common name"),
@@ -134,11 +135,19 @@ def test_each_type_has_its_name_its_longest_text_and_its_number(oid_, name, stri
     text, one = "a" * longest, rdn(oid_, string("a" * longest))
     parsed = parse_csr(request(one))
     assert parsed.subject == (() if oid_ == "1.2.3.4" else (SubjectAttribute(oid_, text),))
-    assert f"{name} of {longest + 1} octets" in problem_of(request(rdn(oid_, string(text + "a")))).got
+    assert f"{name} of {longest + 1} characters" in problem_of(request(rdn(oid_, string(text + "a")))).got
     if repeatable:
         assert len(parse_csr(request(one, one)).subject) == 2
     else:
         assert "more than once" in problem_of(request(one, one)).got
+
+
+@pytest.mark.parametrize("letter", ["é", "Ω", "語", "\U0001f600"])
+def test_the_length_of_text_is_counted_in_characters_however_many_octets_they_take(letter):
+    longest = rdn(ORGANISATION, utf8(letter * 64))
+    assert parse_csr(request(longest)).subject == (SubjectAttribute(ORGANISATION, letter * 64),)
+    problem = problem_of(request(rdn(ORGANISATION, utf8(letter * 65))))
+    assert (problem.got, problem.allowed) == ("organisation of 65 characters", "1 to 64 characters")
 
 
 @pytest.mark.parametrize("oid_", ["2.5.4.5", "2.5.4.6", "2.5.4.46"])
