@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agents.bootstrap.agent import Agent
-from agents.bootstrap.approval import held
 from agents.core.effects import TransactionKey
 from agents.ports import CertificateRecord, PartnerRecord, TransactionRecord
 from agents.service.stored import granted
@@ -19,18 +18,14 @@ SILENCE_MAX = timedelta(seconds=15)
 """How long a daemon that is well may say nothing; it speaks every second."""
 
 
-def overview(agent: Agent, limit: int) -> dict[str, Any]:
-    """Everything that `agent status` shows. What the daemon said counts only while it runs."""
-    running = agent.lock.is_held()
+def condition(agent: Agent) -> dict[str, Any]:
+    """How the agent fares, by what its daemon says while it runs. Asks no ledger: this is asked every few seconds."""
+    running, now = agent.lock.is_held(), agent.clock.now()
     said = (agent.health() or {}) if running else {}
     links = said.get("links", [])
-    ledger, now = agent.ledger, agent.clock.now()
-    partners, unusable = ledger.partners(), agent.policies.unusable()
-    origins = {agent.name, *(partner.name for partner in partners if partner.broker)}
     return {
         "organisation": agent.name,
         "home": str(agent.home),
-        "root": agent.root,
         "running": running,
         "silent": running and not _is_fresh(said, now),
         "healthy": running and _is_fresh(said, now) and all(map(_is_well, links)),
@@ -38,12 +33,21 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
         "channel": said.get("channel"),
         "links": links,
         "issuing_processes": said.get("issuing_processes"),
-        "waiting_to_leave": sum(len(ledger.outbox(origin, limit=1000)) for origin in origins),
-        "waiting_for_approval": len(held(agent)),
+    }
+
+
+def overview(agent: Agent, limit: int) -> dict[str, Any]:
+    """Everything that `agent status` shows: its condition, and what is on record."""
+    ledger, now = agent.ledger, agent.clock.now()
+    backlog, unusable = ledger.backlog(now), agent.policies.unusable()
+    return condition(agent) | {
+        "root": agent.root,
+        "waiting_to_leave": backlog.to_leave,
+        "waiting_for_approval": backlog.for_approval,
         "quarantined": ledger.quarantine_count(),
-        "partners": [_partner(agent, partner, unusable.get(partner.name)) for partner in partners],
+        "partners": [_partner(agent, partner, unusable.get(partner.name)) for partner in ledger.partners()],
         "transactions": [_transaction(record) for record in ledger.list_transactions(limit=limit)],
-        "certificates": [_certificate(agent, record, now) for record in ledger.certificates()[:SHOWN_CERTIFICATES]],
+        "certificates": [_certificate(agent, one, now) for one in ledger.certificates(limit=SHOWN_CERTIFICATES)],
     }
 
 

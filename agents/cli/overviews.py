@@ -20,12 +20,17 @@ QUARANTINE_HINT = (
 PROBLEMS_HINT = "Every problem in full, and what to do about it: agent status --json"
 
 
+def text_of_condition(seen: Seen) -> str:
+    """How the agent fares, and nothing of what is on record."""
+    return "\n".join(filter(None, [fields(_condition(seen)), _links(seen)]))
+
+
 def text_of(seen: Seen, now: datetime) -> str:
     """The whole overview; `now` tells how long certificates have left."""
     transactions, certificates = seen["transactions"], seen["certificates"]
     parts = [
         _head(seen),
-        _section("links", ("issuer", "as", "state"), map(_link, seen["links"])),
+        _links(seen),
         _section(
             "partners", ("name", "we issue to it", "last channel", "root SHA-256"), map(_partner, seen["partners"])
         ),
@@ -47,13 +52,19 @@ def text_of(seen: Seen, now: datetime) -> str:
     return "\n".join(filter(None, parts))
 
 
+def _condition(seen: Seen) -> list[tuple[str, Any]]:
+    return [
+        ("agent", f"{seen['organisation']} in {seen['home']}"),
+        ("daemon", _daemon(seen)),
+        ("channel", _channel(seen)),
+    ]
+
+
 def _head(seen: Seen) -> str:
     head = fields(
         [
-            ("agent", f"{seen['organisation']} in {seen['home']}"),
+            *_condition(seen),
             ("root SHA-256", seen["root"]),
-            ("daemon", _daemon(seen)),
-            ("channel", _channel(seen)),
             ("waiting", f"{seen['waiting_to_leave']} messages to leave, {seen['waiting_for_approval']} for approval"),
             ("quarantined", seen["quarantined"]),
         ]
@@ -85,6 +96,10 @@ def _channel(seen: Seen) -> str:
 def _section(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]], notes: Sequence[str] = ()) -> str:
     filled = list(rows)
     return f"\n{title}\n{table(headings, filled, notes)}" if filled else ""
+
+
+def _links(seen: Seen) -> str:
+    return _section("links", ("issuer", "as", "state"), map(_link, seen["links"]))
 
 
 def _link(link: Seen) -> tuple[Any, ...]:

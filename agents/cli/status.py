@@ -14,7 +14,10 @@ from agents.cli.output import Output
 def status(
     *,
     health: Annotated[
-        bool, typer.Option("--health", help="Exit 1 unless the daemon runs, is connected and has no trouble.")
+        bool,
+        typer.Option(
+            "--health", help="Only how the daemon fares; exit 1 unless it runs, is connected and has no trouble."
+        ),
     ] = False,
     limit: Annotated[
         int, typer.Option(metavar="NUMBER", min=1, help="How many transactions to show, newest first.")
@@ -24,10 +27,14 @@ def status(
 ) -> ExitCode:
     """Show partners, links, transactions and certificates, as they are recorded and as the daemon says."""
     from agents.bootstrap.agent import Agent
-    from agents.bootstrap.overview import overview
-    from agents.cli.overviews import text_of
+    from agents.bootstrap.overview import condition, overview
+    from agents.cli.overviews import text_of, text_of_condition
 
-    agent = Agent(home)
+    agent, output = Agent(home), Output(as_json)
+    if health:
+        seen = condition(agent)
+        output.show(seen, text_of_condition(seen))
+        return ExitCode.DONE if seen["healthy"] else ExitCode.NEGATIVE
     seen = overview(agent, limit)
-    Output(as_json).show(seen, text_of(seen, agent.clock.now()))
-    return ExitCode.NEGATIVE if health and not seen["healthy"] else ExitCode.DONE
+    output.show(seen, text_of(seen, agent.clock.now()))
+    return ExitCode.DONE

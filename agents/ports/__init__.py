@@ -14,6 +14,7 @@ from agents.ports.channel import (
 from agents.ports.keys import CertificateSigner, ChannelCredential, CredentialStore
 from agents.ports.ledger import (
     AnchorRecord,
+    BacklogRecord,
     CertificateRecord,
     InvitationRecord,
     Ledger,
@@ -27,6 +28,7 @@ from agents.ports.system import Clock, Crew, Entropy, Log
 __all__ = [
     "Admission",
     "AnchorRecord",
+    "BacklogRecord",
     "Bus",
     "CertificateRecord",
     "CertificateSigner",

@@ -102,6 +102,14 @@ class SessionRecord:
     partner_saw: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class BacklogRecord:
+    """How many messages wait to leave, and how many held requests for an operator's word."""
+
+    to_leave: int
+    for_approval: int
+
+
 class Ledger(Protocol):
     """The durable record of decisions, certificates and messages. Every method may raise `LedgerUnavailableError`;
     several processes may use one ledger."""
@@ -159,14 +167,17 @@ class Ledger(Protocol):
     def certificate(self, issuer: OrganisationName, serial: SerialNumber) -> CertificateRecord | None:
         """One certificate."""
 
-    def certificates(self, subject: OrganisationName | None = None) -> tuple[CertificateRecord, ...]:
-        """All certificates, newest first, or those of one subject."""
+    def certificates(self, subject: OrganisationName | None = None, limit: int = 1000) -> tuple[CertificateRecord, ...]:
+        """Certificates, newest first, those of one subject if one is given: for people."""
 
     def key_holders(self, public_keys: Collection[Fingerprint]) -> dict[Fingerprint, frozenset[OrganisationName]]:
         """Which organisations hold certificates for these public keys; a key without one is absent."""
 
     def last_session(self, partner: OrganisationName) -> SessionRecord | None:
         """The latest channel session with a partner."""
+
+    def backlog(self, now: datetime) -> BacklogRecord:
+        """How much waits at `now`; what has expired waits for nobody's word."""
 
     def quarantine_count(self) -> int:
         """How many unusable messages are kept."""

@@ -35,7 +35,7 @@ def read_facts(scene: Scene, running: RunningBroker) -> Facts:
     everybody = (*scene.plan.issuers, *scene.plan.requesters)
     for agent in _agents(scene, everybody):
         transactions += [_transaction(agent.name, one) for one in agent.ledger.list_transactions(limit=EVERYTHING)]
-        certificates += [_certificate(agent.name, one) for one in agent.ledger.certificates()]
+        certificates += [_certificate(agent.name, one) for one in agent.ledger.certificates(limit=EVERYTHING)]
         installed |= _installed(agent, scene.plan)
     counts = waiting(running, scene.plan.issuers)
     bodies = dead_letters(running, _queues(scene.plan))

@@ -31,7 +31,14 @@ from kit.ledger_units import (
 
 from agents.adapters.ledger.statements import QUARANTINE_MAX
 from agents.core import effects as fx
-from agents.ports import AnchorRecord, CertificateRecord, InvitationRecord, SessionRecord, TransactionRecord
+from agents.ports import (
+    AnchorRecord,
+    BacklogRecord,
+    CertificateRecord,
+    InvitationRecord,
+    SessionRecord,
+    TransactionRecord,
+)
 from protocol.errors import Problem, ProblemCode
 from protocol.messages import Endpoint
 from protocol.names import DnsName, Fingerprint
@@ -240,6 +247,8 @@ def test_certificates_are_listed_newest_first(ledger):
     commit(ledger, certified(7), certified(8, subject=OTHER), certified(2))
     assert [record.serial for record in ledger.certificates()] == [serial(2), serial(8), serial(7)]
     assert [record.serial for record in ledger.certificates(PARTNER)] == [serial(2), serial(7)]
+    assert [record.serial for record in ledger.certificates(limit=1)] == [serial(2)]
+    assert [record.serial for record in ledger.certificates(PARTNER, limit=1)] == [serial(2)]
     assert ledger.certificates(US) == ()
 
 
@@ -415,6 +424,17 @@ def test_what_a_session_does_not_say_stays_as_it_was_said(ledger):
     assert ledger.last_session(PARTNER) == SessionRecord(PARTNER, LATER, "we saw", "they saw")
     commit(ledger, fx.RecordSession(PARTNER, LATER, None, "they see"))
     assert ledger.last_session(PARTNER) == SessionRecord(PARTNER, LATER, "we saw", "they see")
+
+
+def test_what_waits_is_counted(ledger):
+    assert ledger.backlog(NOW) == BacklogRecord(to_leave=0, for_approval=0)
+    commit(ledger, stored(1), stored(2, link=OTHER), stored(3, outgoing=False), stored(4))
+    commit(ledger, fx.MarkPublished((1,), NOW))
+    commit(ledger, *[opened(n) for n in (1, 2)], opened(3, key=key(3, role=Role.REQUESTER)), opened(4, expires_at=NOW))
+    commit(ledger, fx.RecordApproval(key(2), approve=False, reason="no", at=NOW), opened(5, state=State.ISSUED))
+    assert ledger.backlog(NOW) == BacklogRecord(to_leave=2, for_approval=2)
+    assert ledger.backlog(LATER).for_approval == 1
+    assert ledger.backlog(LATER + timedelta(microseconds=1)).for_approval == 0
 
 
 def test_unusable_messages_are_kept_up_to_a_bound(ledger):

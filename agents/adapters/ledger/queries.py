@@ -16,6 +16,7 @@ from agents.adapters.ledger.values import micros
 from agents.core.effects import TransactionKey
 from agents.errors import StateError
 from agents.ports import (
+    BacklogRecord,
     CertificateRecord,
     InvitationRecord,
     OutboxRecord,
@@ -39,6 +40,16 @@ _PARTNERS = (
 _NEWEST_TRANSACTIONS = select(s.transactions).order_by(s.transactions.c.created_at.desc(), s.transactions.c.id.desc())
 _OLDEST_TRANSACTIONS = select(s.transactions).order_by(
     s.transactions.c.created_at, s.transactions.c.id, s.transactions.c.partner
+)
+_UNDECIDED = (
+    s.transactions.c.role == str(Role.ISSUER),
+    s.transactions.c.state == str(State.PENDING),
+    s.transactions.c.approval.is_(None),
+    s.transactions.c.expires_at >= bindparam("now", type_=s.Moment),
+)
+_BACKLOG = select(
+    select(func.count()).where(s.publications.c.published_at.is_(None)).scalar_subquery(),
+    select(func.count()).where(*_UNDECIDED).scalar_subquery(),
 )
 _NEWEST_CERTIFICATES = select(s.certificates).order_by(s.certificates.c.sequence.desc())
 
@@ -159,10 +170,10 @@ class Queries:
         query = select(s.certificates).where(c.issuer == str(issuer), c.serial == str(serial))
         return self._first(query, records.certificate_record)
 
-    def certificates(self, subject: OrganisationName | None = None) -> tuple[CertificateRecord, ...]:
-        """All certificates, newest first, or those of one subject."""
+    def certificates(self, subject: OrganisationName | None = None, limit: int = 1000) -> tuple[CertificateRecord, ...]:
+        """Certificates, newest first, those of one subject if one is given: for people."""
         of_subject = () if subject is None else (s.certificates.c.subject == str(subject),)
-        return self._all(_NEWEST_CERTIFICATES.where(*of_subject), records.certificate_record)
+        return self._all(_NEWEST_CERTIFICATES.where(*of_subject).limit(limit), records.certificate_record)
 
     def key_holders(self, public_keys: Collection[Fingerprint]) -> dict[Fingerprint, frozenset[OrganisationName]]:
         """Which organisations hold certificates for these public keys; a key without one is absent."""
@@ -175,6 +186,10 @@ class Queries:
     def last_session(self, partner: OrganisationName) -> SessionRecord | None:
         """The latest channel session with a partner."""
         return self._first(select(s.sessions).where(s.sessions.c.partner == str(partner)), records.session_record)
+
+    def backlog(self, now: datetime) -> BacklogRecord:
+        """How much waits at `now`; what has expired waits for nobody's word."""
+        return self._rows(_BACKLOG, lambda rows: BacklogRecord(*rows.one()), now=micros(now))
 
     def quarantine_count(self) -> int:
         """How many unusable messages are kept."""

@@ -68,9 +68,9 @@ def line_with(text, word):
 def test_an_agent_with_nothing_to_show_has_no_tables():
     assert shown().splitlines() == [
         "agent         client-b in client-b",
-        f"root SHA-256  {'ab' * 32}",
         "daemon        running",
         "channel       does not listen: agent.toml has no [channel], which only issuers need",
+        f"root SHA-256  {'ab' * 32}",
         "waiting       0 messages to leave, 0 for approval",
         "quarantined   0",
     ]
