@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agents.adapters.credentials import CredentialFiles
     from agents.adapters.tls import TlsChannelDialer
     from agents.ports import CertificateSigner, ChannelCredential, Clock, Ledger, Log
+    from agents.service.workplace import Workplace
     from protocol.envelope import Identity, Sealer
 
 PARTNERS = "partners"
@@ -72,6 +73,13 @@ class Agent:
         from agents.adapters.ledger import open_ledger
 
         return open_ledger(self.ledger_url)
+
+    @cached_property
+    def place(self) -> Workplace:
+        """What every service works with."""
+        from agents.service.workplace import Workplace
+
+        return Workplace(self.name, self.ledger, self.clock, self.log)
 
     @cached_property
     def identity(self) -> Identity:

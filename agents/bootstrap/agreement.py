@@ -47,14 +47,12 @@ def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, man
         _require_place(out)
     path = _write_agreement(agent, name, dns, manual=manual)
     invitation = invite(
+        agent.place,
+        agent.entropy,
         name,
-        us=agent.name,
         root=agent.root,
         broker=agent.config.broker.location(agent.name),
         lifetime=lifetime,
-        ledger=agent.ledger,
-        clock=agent.clock,
-        entropy=agent.entropy,
     )
     text = encode_invitation(invitation)
     if out:

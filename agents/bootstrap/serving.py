@@ -39,7 +39,7 @@ def make_daemon(agent: Agent) -> Daemon:
         write_health(agent.home, health)
 
     links = partial(open_link, agent)
-    return Daemon(agent.name, agent.ledger, links, make_listener(agent), crew, report, agent.clock, agent.log)
+    return Daemon(agent.place, links, make_listener(agent), crew, report)
 
 
 def make_listener(agent: Agent) -> TlsChannelListener | None:

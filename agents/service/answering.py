@@ -16,7 +16,6 @@ from agents.core.effects import Audit, Unit
 from agents.core.issuer import (
     Issuance,
     refused,
-    renew_after,
     reply_to,
     unit_for_issued,
     unit_for_pending,
@@ -24,17 +23,18 @@ from agents.core.issuer import (
 )
 from agents.core.policy import Approved, Context, Held, Policy, Refused, Verdict
 from agents.errors import ConfigurationError
-from agents.ports import CertificateSigner, Clock, Entropy, InvitationRecord, Ledger, Log
+from agents.ports import InvitationRecord
+from agents.service.authority import Authority
 from agents.service.isolation import Fault, alone
 from agents.service.partners import Partners
+from agents.service.workplace import Workplace
 from protocol.csr import CertificationRequest
 from protocol.envelope import Opened, Sealer
 from protocol.errors import ProblemCode, ProtocolError, problem
 from protocol.invitation import IssuedInvitation, Secret
-from protocol.messages import Endpoint, Issued, Pending
+from protocol.messages import Issued, Pending
 from protocol.messages import Refused as RefusedReply
 from protocol.names import Fingerprint, InvitationId, OrganisationName
-from protocol.path import load_certificate
 
 PolicyOf = Callable[[OrganisationName], Policy | None]
 """The agreement with a partner, None without one. Raises `ConfigurationError` where its file cannot be used."""
@@ -64,31 +64,21 @@ class Answer:
     sealed: bytes
 
 
-def look_up(ledger: Ledger, cases: Sequence[Case]) -> Known:
-    """What is known of the invitations and keys of all these requests. Raises `LedgerUnavailableError`."""
-    invitations = [case.request.invitation.id for case in cases if case.request.invitation]
-    keys = [case.csr.key.fingerprint for case in cases if not isinstance(case.csr, ProtocolError)]
-    return Known(ledger.invitations(invitations), ledger.key_holders(keys))
-
-
 class Answering:
     """One issuer's answers. Used by one thread."""
 
-    def __init__(  # noqa: PLR0913 - what an issuer is made of
-        self,
-        endpoint: Endpoint,
-        signer: CertificateSigner,
-        sealer: Sealer,
-        partners: Partners,
-        policy_of: PolicyOf,
-        clock: Clock,
-        entropy: Entropy,
-        log: Log,
+    def __init__(
+        self, place: Workplace, partners: Partners, policy_of: PolicyOf, authority: Authority, sealer: Sealer
     ) -> None:
-        self._endpoint, self._signer, self._sealer = endpoint, signer, sealer
+        self._ledger, self._clock, self._log = place.ledger, place.clock, place.log
         self._partners, self._policy_of = partners, policy_of
-        self._clock, self._entropy, self._log = clock, entropy, log
-        self._issuer_not_after = load_certificate(signer.certificate()).not_valid_after_utc
+        self._authority, self._sealer = authority, sealer
+
+    def look_up(self, cases: Sequence[Case]) -> Known:
+        """What is known of the invitations and keys of all these requests. Raises `LedgerUnavailableError`."""
+        invitations = [case.request.invitation.id for case in cases if case.request.invitation]
+        keys = [case.csr.key.fingerprint for case in cases if not isinstance(case.csr, ProtocolError)]
+        return Known(self._ledger.invitations(invitations), self._ledger.key_holders(keys))
 
     def judge(self, cases: Sequence[Case], known: Known) -> list[Judged]:
         """Authenticate each sender and ask the policy.
@@ -131,27 +121,21 @@ class Answering:
         return Context(
             requester=case.key.partner,
             now=self._clock.now(),
-            issuer_not_after=self._issuer_not_after,
+            issuer_not_after=self._authority.not_after,
             lifetime=timedelta(seconds=seconds) if seconds else None,
             key_holders=known.key_holders.get(csr.key.fingerprint, frozenset()),
-            endpoint=self._endpoint.host,
+            endpoint=self._authority.endpoint.host,
             approved=case.held,
         )
 
     def _sign(self, judged: Judged) -> Signed:
-        if not isinstance(judged, Approved):
-            return judged
-        serial = self._entropy.serial_number()
-        try:
-            return Issuance(judged, serial, self._signer.issue(judged, serial))
-        except ProtocolError as error:  # approved, but not this CA's to certify
-            return Refused(error.problems)
+        return self._authority.sign(judged) if isinstance(judged, Approved) else judged
 
     def _answer(self, case: Case, signed: Signed) -> Answer | Fault | None:
         now = self._clock.now()
         match signed:
             case Issuance():
-                sealed = self._seal(case.opened, self._issued(signed))
+                sealed = self._seal(case.opened, self._authority.issued(signed))
                 self._say("certificate issued", case, serial=signed.serial, notes=signed.notes)
                 return Answer(unit_for_issued(case, signed, sealed, now), sealed)
             case Held(reason=reason):
@@ -167,16 +151,6 @@ class Answering:
                 return self.turn_away(case.opened, signed)
             case Fault():
                 return signed
-
-    def _issued(self, issuance: Issuance) -> Issued:
-        return Issued(
-            certificate=issuance.certificate,
-            chain=self._signer.chain(),
-            trust_bundle=self._signer.trust_bundle(),
-            endpoint=self._endpoint,
-            renew_after=renew_after(issuance.approved),
-            notes=issuance.notes,
-        )
 
     def turn_away(self, opened: Opened, error: ProtocolError) -> Answer | None:
         """Refuse without recording a transaction: who asked is not proven. The answer goes to the partner of that name,

@@ -9,11 +9,12 @@ from agents.core.case import Case, parse
 from agents.core.effects import Audit, MoveTransaction, TransactionKey, Unit
 from agents.core.policy import Refused
 from agents.errors import ConfigurationError
-from agents.ports import Clock, Ledger, Log, TransactionRecord
-from agents.service.answering import Answer, Answering, Judged, look_up
+from agents.ports import TransactionRecord
+from agents.service.answering import Answer, Answering, Judged
 from agents.service.inbox import Inbox
 from agents.service.isolation import Fault, alone
 from agents.service.rotation import PAGE, Rotation
+from agents.service.workplace import Workplace
 from protocol.envelope import Opened, UntimelyError
 from protocol.errors import PROBLEM_TEXT_MAX, Problem, ProblemCode, printable, problem
 from protocol.transaction import Event, Role, State, step
@@ -27,9 +28,9 @@ _TOO_LATE = "nothing was issued: the partner has to enroll again, with a new inv
 class Approvals:
     """The held requests of one issuer. Used by one thread."""
 
-    def __init__(self, ledger: Ledger, answering: Answering, inbox: Inbox, clock: Clock, log: Log) -> None:
-        self._ledger, self._answering, self._inbox = ledger, answering, inbox
-        self._clock, self._log = clock, log
+    def __init__(self, place: Workplace, answering: Answering, inbox: Inbox) -> None:
+        self._ledger, self._clock, self._log = place.ledger, place.clock, place.log
+        self._answering, self._inbox = answering, inbox
         self._decided = Rotation(self._decided_after, PAGE)
         self._later: dict[TransactionKey, float] = {}
         """Held requests that could not be decided: when to try again (monotonic)."""
@@ -91,7 +92,7 @@ class Approvals:
             return [Refused((_denied(case, record.approval_reason or ""),))]
         if distrust:
             return [Refused((_distrusted(case, distrust),))]
-        return self._answering.judge([case], look_up(self._ledger, [case]))
+        return self._answering.judge([case], self._answering.look_up([case]))
 
     def _reopen(self, body: bytes, record: TransactionRecord) -> tuple[Opened | None, Problem | None]:
         """A held request, and what speaks against its sender now although it did not when the request was held: paths

@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from agents.errors import AgentError
-from agents.ports import Bus, ChannelListener, Clock, Crew, Ledger, Log
+from agents.ports import Bus, ChannelListener, Crew
 from agents.service.supervision import Worker
+from agents.service.workplace import Workplace
 from protocol.messages import Endpoint
 from protocol.names import OrganisationName
 from protocol.transaction import Role
@@ -48,20 +49,16 @@ Report = Callable[[dict[str, Any]], None]
 class Daemon:
     """Runs until it is told to stop; then finishes what is in hand."""
 
-    def __init__(  # noqa: PLR0913 - what it works with
+    def __init__(
         self,
-        us: OrganisationName,
-        ledger: Ledger,
+        place: Workplace,
         open_link: OpenLink,
         listener: ChannelListener | None,
         crew: Crew | None,
         report: Report,
-        clock: Clock,
-        log: Log,
     ) -> None:
-        self._us, self._ledger, self._open_link = us, ledger, open_link
-        self._listener, self._crew = listener, crew
-        self._report, self._clock, self._log = report, clock, log
+        self._us, self._ledger, self._clock, self._log = place.us, place.ledger, place.clock, place.log
+        self._open_link, self._listener, self._crew, self._report = open_link, listener, crew, report
         self._links: dict[LinkKey, Link] = {}
         self._faults: dict[LinkKey, str] = {}
         self._listening: Endpoint | None = None

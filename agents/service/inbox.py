@@ -8,9 +8,10 @@ from datetime import datetime
 from functools import partial
 
 from agents.core.effects import Quarantine, Unit
-from agents.ports import Clock, Delivery, Log
+from agents.ports import Delivery
 from agents.service.isolation import Fault, alone
 from agents.service.partners import Partners
+from agents.service.workplace import Workplace
 from protocol.envelope import KnownSigners, Opened, open_envelope
 from protocol.errors import ProtocolError
 from protocol.names import OrganisationName
@@ -44,11 +45,9 @@ class Unusable:
 class Inbox:
     """Opens the deliveries of one link. Used by one thread."""
 
-    def __init__(
-        self, us: OrganisationName, link: OrganisationName, partners: Partners, clock: Clock, log: Log
-    ) -> None:
-        self._us, self._link = us, link
-        self._partners, self._clock, self._log = partners, clock, log
+    def __init__(self, place: Workplace, link: OrganisationName, partners: Partners) -> None:
+        self._us, self._clock, self._log = place.us, place.clock, place.log
+        self._link, self._partners = link, partners
         self._signers = KnownSigners()
         self._lines = self._unsaid = 0
         self._minute_ends = 0.0

@@ -18,15 +18,13 @@ from agents.ports import (
     ChannelCredential,
     ChannelDialer,
     ChannelReport,
-    Clock,
     CredentialStore,
-    Ledger,
-    Log,
     TransactionRecord,
 )
 from agents.service.isolation import Fault, alone
 from agents.service.rotation import PAGE, Rotation
 from agents.service.stored import granted
+from agents.service.workplace import Workplace
 from protocol.envelope import Sealer
 from protocol.errors import Problem, ProblemCode, problem
 from protocol.messages import Delivered, Rejected, Verified
@@ -51,20 +49,16 @@ class _Retry:
 class Installing:
     """Credentials from one issuer. Used by one thread."""
 
-    def __init__(  # noqa: PLR0913 - what it works with
+    def __init__(
         self,
-        us: OrganisationName,
+        place: Workplace,
         issuer: OrganisationName,
-        ledger: Ledger,
         sealer: Sealer,
         store: CredentialStore,
         dialer: ChannelDialer,
-        clock: Clock,
-        log: Log,
     ) -> None:
-        self._us, self._issuer, self._ledger = us, issuer, ledger
-        self._sealer, self._store, self._dialer = sealer, store, dialer
-        self._clock, self._log = clock, log
+        self._us, self._ledger, self._clock, self._log = place.us, place.ledger, place.clock, place.log
+        self._issuer, self._sealer, self._store, self._dialer = issuer, sealer, store, dialer
         self._underway = Rotation(self._underway_after, PAGE)
         self._retries: dict[str, _Retry] = {}
 

@@ -17,18 +17,16 @@ from agents.core.effects import MarkSent, StoreMessage, TransactionKey, Unit
 from agents.core.issuer import acknowledgement, unit_for_confirmation
 from agents.ports import (
     Bus,
-    Clock,
     Delivery,
-    Ledger,
-    Log,
     Outgoing,
     Publication,
     PublishOutcome,
     TransactionRecord,
 )
-from agents.service.answering import Answer, Answering, look_up
+from agents.service.answering import Answer, Answering
 from agents.service.inbox import Inbox, Letter, Unusable
 from agents.service.isolation import Fault, alone
+from agents.service.workplace import Workplace
 from protocol.envelope import Sealer, UntimelyError
 from protocol.messages import EnrollmentConfirmation, EnrollmentRequest
 from protocol.names import Fingerprint, OrganisationName, SerialNumber
@@ -60,21 +58,9 @@ class _Done:
 class Issuing:
     """The issuer's side of one link. Used by one thread; several processes may work on one queue and one ledger."""
 
-    def __init__(  # noqa: PLR0913 - what it works with
-        self,
-        us: OrganisationName,
-        bus: Bus,
-        ledger: Ledger,
-        answering: Answering,
-        sealer: Sealer,
-        inbox: Inbox,
-        clock: Clock,
-        log: Log,
-    ) -> None:
-        self._us, self._bus, self._ledger = us, bus, ledger
-        self._answering, self._sealer = answering, sealer
-        self._clock, self._log = clock, log
-        self._inbox = inbox
+    def __init__(self, place: Workplace, bus: Bus, answering: Answering, sealer: Sealer, inbox: Inbox) -> None:
+        self._us, self._ledger, self._clock, self._log = place.us, place.ledger, place.clock, place.log
+        self._bus, self._answering, self._sealer, self._inbox = bus, answering, sealer, inbox
         self._again: list[Delivery] = []
         """Deliveries whose outcome somebody else recorded first: looked at again, with that outcome known."""
         self._published: deque[tuple[Publication, list[_Done]]] = deque()
@@ -102,8 +88,7 @@ class Issuing:
         records = self._ledger.transactions([key_of(letter.opened) for letter in letters])
         new, done = self._read(letters, records)
         cases = [case for _, case in new]
-        known = look_up(self._ledger, cases)
-        judged = self._answering.judge(cases, known)
+        judged = self._answering.judge(cases, self._answering.look_up(cases))
         signed = self._answering.sign(judged)
         answers = self._answering.seal(cases, signed)
         done += [self._answered(letter, answer) for (letter, _), answer in zip(new, answers, strict=True)]

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from cryptography import x509
 
-from agents.ports import Clock, Ledger, PartnerRecord
+from agents.ports import PartnerRecord
+from agents.service.workplace import Workplace
 from protocol.names import Fingerprint, OrganisationName
 from protocol.path import load_certificate
 
@@ -20,8 +21,8 @@ REMEMBERED_SECONDS = 1.0
 class Partners:
     """What the ledger knows of partners. Used by one thread."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger, self._clock = ledger, clock
+    def __init__(self, place: Workplace) -> None:
+        self._ledger, self._clock = place.ledger, place.clock
         self._known: dict[OrganisationName, tuple[PartnerRecord | None, Sequence[x509.Certificate]]] = {}
         self._until = 0.0
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from agents.core.effects import Audit, MarkPublished, MoveTransaction, Unit
-from agents.ports import Bus, Clock, Ledger, LinkHealth, Log, OutboxRecord, Outgoing, PublishOutcome
+from agents.ports import Bus, LinkHealth, OutboxRecord, Outgoing, PublishOutcome
+from agents.service.workplace import Workplace
 from protocol.names import OrganisationName
 from protocol.topology import out_exchange, reply_queue, request_queue
 from protocol.transaction import Event, Role, State, step
@@ -63,11 +64,9 @@ def outgoing(us: OrganisationName, record: OutboxRecord) -> Outgoing:
 class Relay:
     """The outbox of one link."""
 
-    def __init__(
-        self, us: OrganisationName, link: OrganisationName, bus: Bus, ledger: Ledger, clock: Clock, log: Log
-    ) -> None:
-        self._us, self._link = us, link
-        self._bus, self._ledger, self._clock, self._log = bus, ledger, clock, log
+    def __init__(self, place: Workplace, link: OrganisationName, bus: Bus) -> None:
+        self._us, self._ledger, self._clock, self._log = place.us, place.ledger, place.clock, place.log
+        self._link, self._bus = link, bus
         self._retries: dict[int, _Retry] = {}
 
     def flush(self, rows: tuple[OutboxRecord, ...] | None = None) -> int:

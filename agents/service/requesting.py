@@ -1,4 +1,4 @@
-"""The requester's side of one link: sends what was created, takes what comes back, installs and verifies it.
+"""The requester's side of one link: sends what was created, takes what comes back.
 
 Every step is recorded before the next begins, so that a restart goes on where it stopped (docs/ISSUANCE.md).
 """
@@ -11,14 +11,14 @@ from functools import partial
 
 from agents.core.effects import MarkUnpublished, PinAnchor, StoreMessage, TransactionKey, Unit
 from agents.core.requester import Accepted, accept, confirmation_message, unit_for_issued, unit_for_move
-from agents.ports import Bus, Clock, Ledger, Log, TransactionRecord
+from agents.ports import Bus, TransactionRecord
 from agents.service.inbox import Inbox, Letter, Unusable
-from agents.service.installing import Installing
 from agents.service.isolation import Fault, alone
 from agents.service.partners import Partners
 from agents.service.relay import Relay
 from agents.service.rotation import PAGE, Rotation
 from agents.service.stored import asked, last_said
+from agents.service.workplace import Workplace
 from protocol.csr import parse_csr
 from protocol.envelope import Sealer
 from protocol.errors import ProblemCode, ProtocolError, problem
@@ -50,30 +50,19 @@ request waits the longest from the start: it is repeated only in case the final 
 class Requesting:
     """Enrollments with one issuer. Used by one thread."""
 
-    def __init__(  # noqa: PLR0913 - what it works with
-        self,
-        us: OrganisationName,
-        issuer: OrganisationName,
-        bus: Bus,
-        ledger: Ledger,
-        sealer: Sealer,
-        partners: Partners,
-        installing: Installing,
-        clock: Clock,
-        log: Log,
-    ) -> None:
-        self._us, self._issuer, self._bus, self._ledger = us, issuer, bus, ledger
-        self._sealer, self._partners, self._installing = sealer, partners, installing
-        self._clock, self._log = clock, log
-        self._inbox = Inbox(us, issuer, partners, clock, log)
-        self._relay = Relay(us, issuer, bus, ledger, clock, log)
+    def __init__(self, place: Workplace, issuer: OrganisationName, bus: Bus, sealer: Sealer) -> None:
+        self._us, self._ledger, self._clock, self._log = place.us, place.ledger, place.clock, place.log
+        self._issuer, self._bus, self._sealer = issuer, bus, sealer
+        self._partners = Partners(place)
+        self._inbox = Inbox(place, issuer, self._partners)
+        self._relay = Relay(place, issuer, bus)
         self._waiting = Rotation(self._waiting_after, PAGE)
         self._next_watch = 0.0
         self._repeat: dict[TransactionKey, tuple[datetime, timedelta]] = {}
         self._set_aside: str | None = None
 
     def work(self, timeout: float) -> int:
-        """One round: send, take answers, go on with what is issued. Returns how many messages came or went.
+        """One round: send, take answers, send again. Returns how many messages came or went.
 
         Raises `LedgerUnavailableError`, after which the deliveries come again.
         """
@@ -86,7 +75,6 @@ class Requesting:
                 outcome = self._inbox.unusable(letter.delivery, outcome.reason)
             unusable.extend([outcome] if outcome else [])
         self._discard(unusable)
-        self._installing.work()
         if self._clock.monotonic() >= self._next_watch:
             self._next_watch = self._clock.monotonic() + WATCH_SECONDS
             self._watch_waiting()
@@ -94,8 +82,8 @@ class Requesting:
 
     def concern(self) -> str | None:
         """Why something waits, as far as that shows from here: the broker does not take a message, the last answer was
-        of no use, the channel does not come up. None if all is well. May be asked by any thread."""
-        return self._relay.concern() or self._set_aside or self._installing.concern()
+        of no use. None if all is well. May be asked by any thread."""
+        return self._relay.concern() or self._set_aside
 
     def _discard(self, unusable: list[Unusable]) -> None:
         if not unusable:

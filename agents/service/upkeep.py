@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from agents.core.issuer import unit_for_lapse
-from agents.ports import Clock, Ledger, Log, OutboxRecord
+from agents.ports import OutboxRecord
 from agents.service.answering import Answering
 from agents.service.approvals import Approvals
 from agents.service.inbox import Inbox
 from agents.service.relay import Relay
 from agents.service.rotation import PAGE, Rotation
-from protocol.names import OrganisationName
+from agents.service.workplace import Workplace
 from protocol.transaction import Role, State
 
 LOOK_SECONDS = 0.5
@@ -28,21 +28,12 @@ SWEEP_MAX = 200
 class Upkeep:
     """The issuer's side of one link, apart from new messages. Used by the thread that issues."""
 
-    def __init__(  # noqa: PLR0913 - what it works with
-        self,
-        us: OrganisationName,
-        ledger: Ledger,
-        answering: Answering,
-        inbox: Inbox,
-        relay: Relay,
-        confirm_within: timedelta,
-        clock: Clock,
-        log: Log,
+    def __init__(
+        self, place: Workplace, answering: Answering, inbox: Inbox, relay: Relay, confirm_within: timedelta
     ) -> None:
-        self._us, self._ledger = us, ledger
+        self._us, self._ledger, self._clock, self._log = place.us, place.ledger, place.clock, place.log
         self._relay, self._confirm_within = relay, confirm_within
-        self._clock, self._log = clock, log
-        self._approvals = Approvals(ledger, answering, inbox, clock, log)
+        self._approvals = Approvals(place, answering, inbox)
         self._left_behind = Rotation(self._left_behind_after, SWEEP_MAX)
         self._next_sweep = self._next_look = 0.0
 

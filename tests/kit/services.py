@@ -32,16 +32,11 @@ from agents.core.policy import Policy
 from agents.core.requester import Enrollment
 from agents.errors import ConfigurationError, LedgerUnavailableError
 from agents.ports import ChannelCredential, TransactionRecord
-from agents.service.answering import Answering
+from agents.service import roles
+from agents.service.authority import Authority
 from agents.service.enrolling import begin, take_in
-from agents.service.inbox import Inbox
-from agents.service.installing import Installing
 from agents.service.inviting import invite
-from agents.service.issuing import Issuing
-from agents.service.partners import Partners
-from agents.service.relay import Relay
-from agents.service.requesting import Requesting
-from agents.service.upkeep import Upkeep
+from agents.service.workplace import Workplace
 from protocol import topology
 from protocol.certificate import serial_number
 from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
@@ -117,6 +112,7 @@ class Party:
         self.ledger = BreakableLedger(open_ledger(str(ledger)))
         self.log = TestLog()
         self.bus = world.broker.bus(queue)
+        self.place = Workplace(name, self.ledger, self.clock, self.log)
         self.build()
 
     def build(self) -> None:
@@ -138,25 +134,12 @@ class Issuer(Party):
     """C: issues to whoever `policies` names."""
 
     def build(self) -> None:
-        world, us = self.world, self.name
         self.policies: dict[OrganisationName, Policy | ConfigurationError] = getattr(self, "policies", {})
         issuing = self.organisation.issuing
         self.signer = CaSigner(issuing.key, issuing.certificate, self.organisation.root.certificate)
-        partners = Partners(self.ledger, self.clock)
-        self.answering = Answering(
-            world.endpoint,
-            self.signer,
-            self.sealer,
-            partners,
-            self.policy_of,
-            self.clock,
-            SystemEntropy(),
-            self.log,
-        )
-        inbox = Inbox(us, us, partners, self.clock, self.log)
-        self.relay = Relay(us, us, self.bus, self.ledger, self.clock, self.log)
-        self.issuing = Issuing(us, self.bus, self.ledger, self.answering, self.sealer, inbox, self.clock, self.log)
-        self.upkeep = Upkeep(us, self.ledger, self.answering, inbox, self.relay, CONFIRM_WITHIN, self.clock, self.log)
+        authority = Authority(self.signer, self.world.endpoint, SystemEntropy())
+        services = roles.issuer(self.place, self.bus, self.sealer, authority, self.policy_of, CONFIRM_WITHIN)
+        self.issuing, self.upkeep, self.relay = services.issuing, services.upkeep, services.relay
 
     def policy_of(self, partner: OrganisationName) -> Policy | None:
         found = self.policies.get(partner)
@@ -167,14 +150,7 @@ class Issuer(Party):
     def invite(self, partner: OrganisationName, lifetime: timedelta = timedelta(hours=1), **policy: Any) -> Invitation:
         self.policies[partner] = make_policy(names=dns_patterns(f"**.{partner}.example"), **policy)
         return invite(
-            partner,
-            us=self.name,
-            root=self.root,
-            broker="amqp://broker.example",
-            lifetime=lifetime,
-            ledger=self.ledger,
-            clock=self.clock,
-            entropy=SystemEntropy(),
+            self.place, SystemEntropy(), partner, root=self.root, broker="amqp://broker.example", lifetime=lifetime
         )
 
     def work(self, rounds: int = 4) -> None:
@@ -207,13 +183,8 @@ class Requester(Party):
     def build(self) -> None:
         self.store = CredentialFiles(self.home)
         self.dialer = CountingDialer()
-        self.installing = Installing(
-            self.name, C, self.ledger, self.sealer, self.store, self.dialer, self.clock, self.log
-        )
-        partners = Partners(self.ledger, self.clock)
-        self.requesting = Requesting(
-            self.name, C, self.bus, self.ledger, self.sealer, partners, self.installing, self.clock, self.log
-        )
+        self.services = roles.requester(self.place, C, self.bus, self.sealer, self.store, self.dialer)
+        self.requesting, self.installing = self.services.requesting, self.services.installing
 
     def begin(
         self, invitation: Invitation | None, *names: str, own_key: bool = True, given: Any = None, **changes: Any
@@ -237,7 +208,7 @@ class Requester(Party):
 
     def work(self, rounds: int = 3) -> None:
         for _ in range(rounds):
-            self.requesting.work(0.0)
+            self.services.work(0.0)
 
     def state(self, key: TransactionKey) -> State:
         return self.ledger.transactions([key])[key].state

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agents.bootstrap.agent import Agent
 from agents.bootstrap.agreement import agree, report_unusable
 from agents.bootstrap.overview import overview
 from agents.cli.overviews import text_of
@@ -38,7 +39,7 @@ def test_an_unusable_agreement_of_one_partner_does_not_make_the_agent_unhealthy(
 
 
 def test_the_log_says_it_at_the_start_with_the_file_to_mend(mistyped, capsys):
-    report_unusable(mistyped)
+    report_unusable(Agent(mistyped.home))
     (line,) = capsys.readouterr().err.splitlines()
     for word in ("policy unusable", "automatc", f"mend {mistyped.policies.path(B)}", "client-b is refused"):
         assert word in line

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 from kit.envelopes import B, C, D
@@ -42,14 +43,11 @@ class Running:
         self.stop = threading.Event()
         settings = {"listener": self.listener, "report": self.note, "crew": None, **parts}
         self.daemon = Daemon(
-            B,
-            world.b.ledger,
+            replace(world.b.place, log=self.log),
             self.open_link,
             settings["listener"],
             settings["crew"],
             settings["report"],
-            world.clock,
-            self.log,
         )
         self.thread = threading.Thread(target=self.daemon.run, args=(self.stop,))
 

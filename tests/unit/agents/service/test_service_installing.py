@@ -149,7 +149,7 @@ def test_while_the_ledger_is_down_the_round_ends_and_the_next_goes_on(world, met
 def test_the_ledger_going_down_while_installing_is_not_taken_for_an_unreachable_channel(world, issued):
     world.b.ledger.break_at("commit", 2)
     with pytest.raises(LedgerUnavailableError):
-        world.b.requesting.work(0.0)
+        world.b.services.work(0.0)
     assert not world.b.log.reasons("will try again")
 
 

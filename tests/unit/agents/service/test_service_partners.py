@@ -9,7 +9,7 @@ from agents.service.partners import REMEMBERED_SECONDS, Partners
 
 @pytest.fixture
 def partners(world):
-    return Partners(world.issuer.ledger, world.clock)
+    return Partners(world.issuer.place)
 
 
 @pytest.fixture

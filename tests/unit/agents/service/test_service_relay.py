@@ -49,8 +49,8 @@ def test_why_a_request_does_not_leave_is_a_concern_and_in_the_log(world, created
     world.b.work(1)
     assert world.b.state(created) is State.CREATED
     assert why in world.b.log.reasons("not published")[0]
-    assert why in world.b.requesting.concern()
-    assert "A message to client-c waits" in world.b.requesting.concern()
+    assert why in world.b.services.concern()
+    assert "A message to client-c waits" in world.b.services.concern()
 
 
 def test_why_a_reply_does_not_leave_is_a_concern_of_the_issuer_until_it_has_left(world, created):
@@ -68,18 +68,18 @@ def test_the_next_confirm_ends_the_concern(world, created):
     fill(world)
     world.b.work(1)
     world.broker.full.clear()
-    assert world.b.requesting.concern()
+    assert world.b.services.concern()
     world.clock.move(seconds=2)
     world.b.work(1)
     assert world.b.state(created) is State.SENT
-    assert world.b.requesting.concern() is None
+    assert world.b.services.concern() is None
 
 
 def test_a_message_that_is_no_longer_tried_is_no_concern(world, created):
     fill(world)
     world.b.work(1)
     world.clock.move(seconds=FORGOTTEN_AFTER + BACKOFF_MAX)
-    assert world.b.requesting.concern() is None
+    assert world.b.services.concern() is None
 
 
 def test_many_that_wait_for_one_reason_are_one_line(world):

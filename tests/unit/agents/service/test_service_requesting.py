@@ -254,7 +254,7 @@ def test_an_answer_under_another_root_is_set_aside(world, sent):
     world.b.work(1)
     assert world.b.state(sent) is State.SENT
     assert unusable(world)
-    assert "but pinned is" in str(world.b.requesting.concern())
+    assert "but pinned is" in str(world.b.services.concern())
 
 
 def test_an_answer_from_another_organisation_is_set_aside(world, sent):
@@ -270,7 +270,7 @@ def test_an_issuer_may_speak_in_its_own_virtual_host_only(world, sent):
     answer(world, sent, reply(world, sent, Refused(problems=(FAULT,))), sender=world.d.organisation)
     world.b.work(1)
     assert unusable(world)
-    assert "in the virtual host of client-c" in str(world.b.requesting.concern())
+    assert "in the virtual host of client-c" in str(world.b.services.concern())
 
 
 def test_what_an_issuer_does_not_send_is_set_aside(world, sent):
@@ -410,7 +410,7 @@ def test_while_the_ledger_is_down_no_answer_is_lost(world, sent, method):
     world.clock.move(seconds=2)
     world.b.ledger.break_at(method)
     with pytest.raises(LedgerUnavailableError):
-        world.b.requesting.work(0.0)
+        world.b.services.work(0.0)
     world.b.bus.suspend(0.0)
     assert (world.depth(REPLIES), world.dead(REPLIES)) == (1, [])
     world.b.work(1)
