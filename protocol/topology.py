@@ -18,14 +18,29 @@ from protocol.names import OrganisationName
 MESSAGE_BYTES_MAX = 262_144
 """Largest message that the broker takes (its setting `max_message_size`), in bytes: ten certificates and to spare."""
 
+DISK_FREE_MIN = 1_000_000_000
+"""Disk that the broker keeps free (its setting `disk_free_limit`), in bytes; below, it takes no messages. The 50 MB
+that RabbitMQ keeps by itself are written full within a second."""
+
+BROKER_SETTINGS: Mapping[str, int] = {"max_message_size": MESSAGE_BYTES_MAX, "disk_free_limit.absolute": DISK_FREE_MIN}
+"""What stands in the rabbitmq.conf of every broker for organisations, however they reach it."""
+
 QUEUE_BYTES_MAX = 268_435_456
 """Largest queue, in bytes of message bodies: some 80 000 requests. A publisher is refused beyond it, never dropped."""
+
+QUEUE_MESSAGES_MAX = 20_000
+"""Longest queue, in messages: bounds what their headers take, which no limit in bytes counts. With a frame of them each
+(131 072 bytes) a full queue has 2.6 GB more on the disk."""
 
 DELIVERY_LIMIT = 20
 """Deliveries of one message before it counts as poison and is dead-lettered: RabbitMQ 4's own default."""
 
 DEAD_DELIVERY_LIMIT = 1_000_000_000
 """Deliveries of a dead message: in effect no limit, so that looking at one does not destroy it (3.10 refuses -1)."""
+
+USER_CONNECTIONS_MAX = 256
+"""Connections of one user at once: two for each of 64 issuing processes, and as many that the broker has not missed
+yet after a broken network. Each of ours has one channel, so that is the limit of channels too."""
 
 SALT_BYTES = 4
 """RabbitMQ takes the first four bytes of a password hash for the salt."""
@@ -34,6 +49,8 @@ DEAD_LETTER_EXCHANGE = "dlx"
 """Internal: the broker publishes rejected messages to it, nobody else can."""
 
 _QUORUM = {"x-queue-type": "quorum"}
+
+_USER_LIMITS = {"max-connections": USER_CONNECTIONS_MAX, "max-channels": USER_CONNECTIONS_MAX}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +83,13 @@ class Queue:
         return _QUORUM | {f"x-{key}": value for key, value in self.policy.limits.items()}
 
 
+_BOUNDS: Mapping[str, str | int] = {"max-length": QUEUE_MESSAGES_MAX, "max-length-bytes": QUEUE_BYTES_MAX}
+
 _LIVE_LIMITS: Mapping[str, str | int] = {
+    **_BOUNDS,
     "dead-letter-exchange": DEAD_LETTER_EXCHANGE,
     "dead-letter-strategy": "at-most-once",
     "delivery-limit": DELIVERY_LIMIT,
-    "max-length-bytes": QUEUE_BYTES_MAX,
     "overflow": "reject-publish",
 }
 """Limits of a queue that is consumed. With `at-least-once` a sender can stop the dead-lettering of a queue for good, by
@@ -82,7 +101,7 @@ _REPLY_POLICY = Policy("replies", r"^replies\.[a-z0-9-]+$", _LIVE_LIMITS)
 _DEAD_POLICY = Policy(
     "dead-letters",
     r"^[a-z]+\.[a-z0-9-]+\.dead$",
-    {"delivery-limit": DEAD_DELIVERY_LIMIT, "max-length-bytes": QUEUE_BYTES_MAX},
+    {**_BOUNDS, "delivery-limit": DEAD_DELIVERY_LIMIT},
 )
 """A full dead-letter queue drops its oldest message: refusing instead would let one requester's poison fill the queue
 that all requesters share."""
@@ -227,7 +246,7 @@ def _user(name: OrganisationName, hashed: str | None) -> dict[str, Any]:
         "password_hash": hashed or "",
         "hashing_algorithm": "rabbit_password_hashing_sha256",
         "tags": [],
-        "limits": {},
+        "limits": dict(_USER_LIMITS),
     }
 
 

@@ -135,6 +135,10 @@ def test_it_has_one_port_and_no_user_beside_the_organisations(node):
     assert "{amqp," not in listeners
 
 
+def test_it_keeps_room_on_its_disk(node):
+    assert int(node.ctl("eval", "rabbit_disk_monitor:get_disk_free_limit().")) == topology.DISK_FREE_MIN
+
+
 @pytest.mark.parametrize("credentials", [("guest", "guest"), (B, "")])
 def test_a_password_is_refused_even_with_a_good_certificate(node, credentials):
     class Insistent(pika.PlainCredentials):

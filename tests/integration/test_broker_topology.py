@@ -231,6 +231,41 @@ def test_a_full_queue_refuses_and_drops_nothing(own, broker, realm, at):
     assert take(broker, realm, realm.requests) == accepted
 
 
+def flood(broker, realm, **properties):
+    """More messages without a body than a queue may hold, by one who does not ask what becomes of them."""
+    parameters = pika.URLParameters(broker.organisation_url(realm.issuer, realm.requester))
+    connection = pika.BlockingConnection(parameters)
+    opened, out = connection.channel(), topology.out_exchange(realm.requester)
+    for _ in range(topology.QUEUE_MESSAGES_MAX + 2000):
+        opened.basic_publish(out, realm.requests, b"", pika.BasicProperties(delivery_mode=2, **properties))
+    connection.close()
+
+
+def test_a_flood_of_messages_without_a_body_ends_at_the_longest_queue(own, broker, realm, at, eventually):
+    flood(broker, realm)
+    eventually(lambda: depth(broker, realm, realm.requests) >= topology.QUEUE_MESSAGES_MAX, 120)
+    assert depth(broker, realm, realm.requests) < topology.QUEUE_MESSAGES_MAX + 1000  # it stops within moments
+    with at(realm.requester) as requester, pytest.raises(NackError):
+        publish(requester, topology.out_exchange(realm.requester), realm.requests)
+
+
+def test_a_flood_of_messages_that_expire_ends_at_the_longest_dead_letter_queue(own, broker, realm, at, eventually):
+    flood(broker, realm, expiration="0")
+    with at(realm.requester) as requester:
+        publish(requester, topology.out_exchange(realm.requester), realm.requests, b"last", expiration="0")
+    eventually(lambda: depth(broker, realm, realm.requests) == 0, 120)
+    eventually(lambda: depth(broker, realm, f"{realm.requests}.dead") == topology.QUEUE_MESSAGES_MAX, 120)
+
+
+def test_each_user_has_its_limits(own, broker, realm):
+    limits = json.loads(own.ctl("list_user_limits", "--user", realm.requester))
+    assert limits == {"max-connections": topology.USER_CONNECTIONS_MAX, "max-channels": topology.USER_CONNECTIONS_MAX}
+
+
+def test_a_broker_of_our_own_keeps_room_on_its_disk(own):
+    assert int(own.ctl("eval", "rabbit_disk_monitor:get_disk_free_limit().")) == topology.DISK_FREE_MIN
+
+
 @pytest.mark.usefixtures("own")
 def test_a_message_above_the_limit_is_refused_and_the_largest_passes(broker, realm, at, names):
     with at(realm.requester) as requester:

@@ -17,7 +17,7 @@ from typing import Any, Self
 from agents.adapters.broker.host import HOST, Watchdog, answers_amqp, free_ports, last_words
 from agents.adapters.broker.node import POLL_SECONDS, START_SECONDS, run_ctl
 from agents.errors import UnreachableError
-from protocol.topology import MESSAGE_BYTES_MAX
+from protocol.topology import BROKER_SETTINGS
 
 IMAGE = "rabbitmq:4-management"
 
@@ -30,10 +30,9 @@ WATCH_SECONDS = 1.0
 _HOME = "/var/lib/rabbitmq"
 """The image gives what lies here to its user rabbitmq before the node starts, so files can be closed to others."""
 
-_SETTINGS = f"""\
-load_definitions = {_HOME}/definitions.json
-max_message_size = {MESSAGE_BYTES_MAX}
-"""
+_CONFIGURATION = "".join(
+    f"{key} = {value}\n" for key, value in {"load_definitions": f"{_HOME}/definitions.json", **BROKER_SETTINGS}.items()
+)
 
 
 class DockerBroker:
@@ -111,7 +110,7 @@ class DockerBroker:
     def _create(self) -> str:
         container = self._run("create", "--publish", f"{HOST}:{self.port}:5672", self._image).decode().split()[-1]
         self._watchdog = Watchdog('"$1" rm --force --volumes "$2"', self._docker, container)
-        self._copy(container, "/etc/rabbitmq/conf.d", "90-apostille.conf", _SETTINGS, mode=0o644)
+        self._copy(container, "/etc/rabbitmq/conf.d", "90-apostille.conf", _CONFIGURATION, mode=0o644)
         self._copy(container, _HOME, "definitions.json", json.dumps(self._definitions), mode=0o600)
         return container
 

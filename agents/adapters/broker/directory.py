@@ -18,7 +18,7 @@ from typing import Any
 from agents.adapters.broker.host import HOST, last_words
 from agents.adapters.files import explained, make_directory, write_file
 from agents.errors import HomeBusyError
-from protocol.topology import MESSAGE_BYTES_MAX
+from protocol.topology import BROKER_SETTINGS
 
 NODE = "apostille@localhost"
 
@@ -70,7 +70,7 @@ class NodeDirectory:
         settings = {
             "listeners.tcp.local": f"{HOST}:{self.ports.amqp}",
             "load_definitions": self.path / "definitions.json",
-            "max_message_size": MESSAGE_BYTES_MAX,
+            **BROKER_SETTINGS,
         }
         files = {
             "rabbitmq.conf": "".join(f"{key} = {value}\n" for key, value in settings.items()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agents.adapters.broker.certification import CA_CERTIFICATE, CERTIFICATE, KEY
-from protocol.topology import MESSAGE_BYTES_MAX
+from protocol import topology
 
 SETTINGS, PLUGINS, DEFINITIONS = "rabbitmq.conf", "enabled_plugins", "definitions.json"
 
@@ -34,6 +34,6 @@ def certificate_settings(directory: Path, listen: str = str(PORT)) -> str:
         "ssl_cert_login_from": "subject_alternative_name",
         "ssl_cert_login_san_type": "dns",
         "load_definitions": directory / DEFINITIONS,
-        "max_message_size": MESSAGE_BYTES_MAX,
+        **topology.BROKER_SETTINGS,
     }
     return "".join(f"{key} = {value}\n" for key, value in settings.items())

@@ -125,6 +125,7 @@ def test_a_request_queue_dead_letters_under_its_own_name_and_holds_on_to_nothing
         "dead-letter-exchange": "dlx",
         "dead-letter-strategy": "at-most-once",
         "delivery-limit": 20,
+        "max-length": topology.QUEUE_MESSAGES_MAX,
         "max-length-bytes": topology.QUEUE_BYTES_MAX,
         "overflow": "reject-publish",
     }
@@ -136,17 +137,17 @@ def test_a_dead_letter_queue_is_bounded_but_may_be_looked_at_without_end():
     policies = {(p["vhost"], p["name"]): p["definition"] for p in definitions()["policies"]}
     dead = policies["enroll.client-c", "dead-letters"]
     assert dead["delivery-limit"] >= 10**9
-    assert dead["max-length-bytes"] == topology.QUEUE_BYTES_MAX
+    assert (dead["max-length"], dead["max-length-bytes"]) == (topology.QUEUE_MESSAGES_MAX, topology.QUEUE_BYTES_MAX)
     assert "dead-letter-exchange" not in dead
 
 
-def test_users_have_hashes_and_no_tags():
+def test_users_have_hashes_and_limits_and_no_tags():
     users = {user.pop("name"): user for user in definitions()["users"]}
     assert users["client-b"] == {
         "password_hash": "hash of b",
         "hashing_algorithm": "rabbit_password_hashing_sha256",
         "tags": [],
-        "limits": {},
+        "limits": {"max-connections": topology.USER_CONNECTIONS_MAX, "max-channels": topology.USER_CONNECTIONS_MAX},
     }
     assert users["client-d"]["password_hash"] == ""
 
@@ -235,6 +236,7 @@ def test_declared_queues_carry_the_policy_as_arguments():
         "x-dead-letter-routing-key": "requests.client-c",
         "x-dead-letter-strategy": "at-most-once",
         "x-delivery-limit": 20,
+        "x-max-length": topology.QUEUE_MESSAGES_MAX,
         "x-max-length-bytes": topology.QUEUE_BYTES_MAX,
         "x-overflow": "reject-publish",
     }
