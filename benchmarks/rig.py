@@ -27,6 +27,7 @@ from agents.core.requester import Enrollment, request_message
 from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
 from protocol.names import OrganisationName
 from protocol.topology import out_exchange, reply_queue, request_queue, virtual_host
+from protocol.transaction import Role
 
 ISSUER, REQUESTER = OrganisationName("client-c"), OrganisationName("client-b")
 ACKNOWLEDGE_EVERY = 50
@@ -72,9 +73,9 @@ def _agents(directory: Path) -> Iterator[Bench]:
             agents[name] = Agent(directory / name, log_form="json")
         issuer, requester = agents[ISSUER], agents[REQUESTER]
         agree(issuer, REQUESTER, ("**.client-b.example",), "1h", manual=False, out=directory / "invitation")
-        issuer.ledger.commit(
-            [Unit((PinAnchor(REQUESTER, requester.root, requester.identity.chain[-1], issuer.clock.now()),))]
-        )
+        root = requester.identity.chain[-1]
+        pinned = PinAnchor(REQUESTER, Role.REQUESTER, requester.root, root, issuer.clock.now())
+        issuer.ledger.commit([Unit((pinned,))])
         passwords = {name: path.read_text().strip() for name, path in files.items()}
         yield Bench(issuer, requester, running.url, passwords, _descendants(os.getpid()))
 

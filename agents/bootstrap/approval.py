@@ -23,7 +23,7 @@ ID_END_MIN = 8
 
 
 class ShownRoot(NamedTuple):
-    """The root under which a request stands, and whether it is pinned for the requester already."""
+    """The root under which a request stands, and whether it is pinned for its sender as a requester already."""
 
     fingerprint: Fingerprint
     pinned: bool
@@ -43,7 +43,7 @@ def shown_root(agent: Agent, record: TransactionRecord) -> ShownRoot | None:
         return None
     root = fingerprint(unseal(stored.body).chain[-1])
     partner = agent.ledger.partner(record.key.partner)
-    return ShownRoot(root, partner is not None and root in {anchor.fingerprint for anchor in partner.anchors})
+    return ShownRoot(root, partner is not None and root in partner.pinned_as(Role.REQUESTER))
 
 
 def _undecided(agent: Agent) -> tuple[TransactionRecord, ...]:

@@ -12,6 +12,7 @@ from agents.ports import PartnerRecord
 from protocol.errors import NameSyntaxError
 from protocol.messages import PeerView
 from protocol.names import OrganisationName
+from protocol.transaction import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def check_channel(agent: Agent, partner: str) -> Checked:
     credential = agent.credentials.credential(record.name)
     if credential is None or record.endpoint is None:
         return _last_session(agent, record)
-    anchors = [one.certificate for one in record.anchors if one.certificate]
+    anchors = record.certificates_as(Role.ISSUER)
     now = agent.clock.now()
     report = agent.dialer.dial(record.endpoint, credential, anchors, agent.name, record.name, now)
     seen, partner_saw = report.we_saw.model_dump_json(), report.partner_saw.model_dump_json()

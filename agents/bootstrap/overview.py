@@ -68,7 +68,7 @@ def _partner(agent: Agent, partner: PartnerRecord, unusable: str | None) -> dict
         "agreement_unusable": unusable,
         "broker": partner.broker,
         "endpoint": str(partner.endpoint) if partner.endpoint else None,
-        "roots": [anchor.fingerprint for anchor in partner.anchors],
+        "roots": [{"acts_as": anchor.acts_as, "sha256": anchor.fingerprint} for anchor in partner.anchors],
         "last_channel": session.at.isoformat(timespec="seconds") if session else None,
     }
 

@@ -117,7 +117,7 @@ def _state(link: Seen) -> str:
 
 
 def _partner(one: Seen) -> tuple[Any, ...]:
-    roots = ", ".join(f"{root[:16]}..." for root in one["roots"]) or "none yet"
+    roots = ", ".join(f"{root['sha256'][:16]}... as {root['acts_as']}" for root in one["roots"]) or "none yet"
     last = _at(one["last_channel"]) if one["last_channel"] else "never"
     return one["name"], "yes" if one["agreed"] else "no", last, roots
 

@@ -53,6 +53,7 @@ def deny(
 def _decide(id: str, home: Path, *, as_json: bool, allow: bool, reason: str) -> None:
     from agents.bootstrap.agent import Agent
     from agents.bootstrap.approval import decide, shown_root
+    from protocol.transaction import Role
 
     agent = Agent(home)
     record = decide(agent, id, allow=allow, reason=reason)
@@ -61,7 +62,7 @@ def _decide(id: str, home: Path, *, as_json: bool, allow: bool, reason: str) -> 
     word = "approved" if allow else "denied"
     note = "the daemon answers now" if running else "no daemon runs: the answer leaves with the next `agent run`"
     partner = agent.ledger.partner(record.key.partner)
-    stranger = not allow and not (partner and partner.anchors)
+    stranger = not allow and not (partner and partner.pinned_as(Role.REQUESTER))
     again = [("again", f"{record.key.partner} needs a new invitation to ask once more")] if stranger else []
     Output(as_json).show(
         _facts(record, root) | {"decision": word, "daemon_running": running, "needs_invitation": stranger},

@@ -22,10 +22,13 @@ from protocol.transaction import Role, State
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """What we know of an organisation that asks: its pinned roots, and our agreement with it if there is one."""
+    """What we know of an organisation that asks: the roots pinned for it, and our agreement with it if there is one."""
 
     name: OrganisationName
     anchors: frozenset[Fingerprint]
+    """Roots that are pinned for it as a requester: they alone authenticate it."""
+    elsewhere: frozenset[Fingerprint]
+    """Roots that are pinned for it as an issuer. They admit nothing here; but an organisation has one root."""
     policy: Policy | None
 
 
@@ -73,13 +76,16 @@ def parse(opened: Opened, sealed: bytes, before: State = State.RECEIVED) -> Case
 
 
 def authenticate(case: Case, requester: Requester, invitation: IssuedInvitation | None, now: datetime) -> None:
-    """Decide whether the sender is who it says: its root is pinned, or it proves that it holds our invitation.
+    """Decide whether the sender is who it says: its root is pinned for it as a requester, or it proves that it holds
+    our invitation. That we enroll with an organisation of its name vouches for nothing: we know that one's root from an
+    invitation, which anybody can make.
 
     Raises `ProtocolError` with what the requester's operator should do.
     """
     root, proof, message = Fingerprint.of(case.opened.root), case.request.invitation, case.opened.message
-    if requester.anchors and root not in requester.anchors:
-        _refuse_other_root(root, requester)
+    pinned = requester.anchors | requester.elsewhere
+    if pinned and root not in pinned:
+        _refuse_other_root(root, requester.name, pinned)
     if proof is not None:
         check_proof(
             proof,
@@ -94,13 +100,13 @@ def authenticate(case: Case, requester: Requester, invitation: IssuedInvitation 
         _refuse_stranger(requester.name)
 
 
-def _refuse_other_root(root: Fingerprint, requester: Requester) -> None:
+def _refuse_other_root(root: Fingerprint, name: OrganisationName, pinned: frozenset[Fingerprint]) -> None:
     got = f"an agent identity under the root {root}"
-    pinned = f"the root pinned for {requester.name}: {', '.join(sorted(requester.anchors))}"
+    allowed = f"the root pinned for {name}: {', '.join(sorted(pinned))}"
     fix = (
         "If your root was replaced on purpose, ask the issuer's operator to remove the old one; else check AGENT_HOME."
     )
-    raise EnvelopeError(problem(ProblemCode.SIGNER_NOT_TRUSTED, "sender", got, pinned, fix))
+    raise EnvelopeError(problem(ProblemCode.SIGNER_NOT_TRUSTED, "sender", got, allowed, fix))
 
 
 def _refuse_stranger(name: OrganisationName) -> None:

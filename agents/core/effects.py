@@ -98,9 +98,11 @@ class RecordPartner:
 @dataclass(frozen=True, slots=True)
 class PinAnchor:
     """Trust `certificate` (DER, self-signed) or, until it is seen, only its `fingerprint`, for this partner and no
-    other. Idempotent; fills in the certificate of a pinned fingerprint. Conflicts if the partner has another anchor."""
+    other, and only where the partner `acts_as` requester or issuer. Idempotent; fills in the certificate of a pinned
+    fingerprint. Conflicts if the partner has another anchor, in whatever role."""
 
     partner: OrganisationName
+    acts_as: Role
     fingerprint: Fingerprint
     certificate: bytes | None
     at: datetime

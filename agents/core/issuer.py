@@ -148,14 +148,11 @@ def _invitation_used(case: Case, now: datetime) -> tuple[Effect, ...]:
 
 def _root_pinned(case: Case, now: datetime) -> tuple[Effect, ...]:
     """The requester is known by its root from its first certificate on, and not before: somebody else may hold its
-    invitation, and a person who denies that request must not have let the wrong root in.
-
-    A root may be pinned by its fingerprint alone: we enrolled there by invitation, and had no answer yet.
-    """
+    invitation, and a person who denies that request must not have let the wrong root in."""
     opened = case.opened
-    if case.request.invitation is None and not opened.introduced:
+    if not opened.introduced:
         return ()
-    return (PinAnchor(case.key.partner, Fingerprint.of(opened.root), opened.root, now),)
+    return (PinAnchor(case.key.partner, Role.REQUESTER, Fingerprint.of(opened.root), opened.root, now),)
 
 
 def _moves(

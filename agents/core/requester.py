@@ -197,7 +197,7 @@ def unit_for_issued(
             ),
             reply,
             RecordPartner(key.partner, at, endpoint=accepted.endpoint),
-            PinAnchor(key.partner, Fingerprint.of(accepted.anchor), accepted.anchor, at),
+            PinAnchor(key.partner, Role.ISSUER, Fingerprint.of(accepted.anchor), accepted.anchor, at),
             Audit(at, "issued", key.partner, key.id, f"serial {accepted.serial}"),
         )
     )

@@ -16,8 +16,10 @@ from protocol.transaction import Role, State
 
 @dataclass(frozen=True, slots=True)
 class AnchorRecord:
-    """A partner's trust anchor: pinned by fingerprint, with its certificate (DER) once that was seen."""
+    """A partner's trust anchor, good where the partner `acts_as` this: pinned by fingerprint, with its certificate
+    (DER) once that was seen."""
 
+    acts_as: Role
     fingerprint: Fingerprint
     certificate: bytes | None
 
@@ -31,6 +33,14 @@ class PartnerRecord:
     broker: str | None
     endpoint: Endpoint | None
     anchors: tuple[AnchorRecord, ...]
+
+    def pinned_as(self, role: Role) -> frozenset[Fingerprint]:
+        """The roots that are good where the partner acts as `role`."""
+        return frozenset(anchor.fingerprint for anchor in self.anchors if anchor.acts_as is role)
+
+    def certificates_as(self, role: Role) -> tuple[bytes, ...]:
+        """Their certificates (DER), as far as they have been seen."""
+        return tuple(one.certificate for one in self.anchors if one.acts_as is role and one.certificate)
 
 
 @dataclass(frozen=True, slots=True)

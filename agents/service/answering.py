@@ -99,7 +99,7 @@ class Answering:
     def _judge(self, case: Case, known: Known) -> Verdict | ProtocolError:
         sender, now = case.key.partner, self._clock.now()
         try:
-            requester = Requester(sender, self._partners.pinned(sender), self._policy_of(sender))
+            requester = self._requester(sender)
             authenticate(case, requester, _invitation(case, known), now)
         except ProtocolError as error:
             return Refused(error.problems) if case.held else error
@@ -115,6 +115,10 @@ class Answering:
         key = case.csr.key.fingerprint
         known.key_holders[key] = known.key_holders.get(key, frozenset()) | {sender}
         return verdict
+
+    def _requester(self, name: OrganisationName) -> Requester:
+        partners = self._partners
+        return Requester(name, partners.pinned(name), partners.pinned_elsewhere(name), self._policy_of(name))
 
     def _context(self, case: Case, csr: CertificationRequest, known: Known) -> Context:
         seconds = case.request.lifetime_seconds

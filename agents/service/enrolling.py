@@ -22,7 +22,7 @@ def require_usable(invitation: Invitation, us: OrganisationName, ledger: Ledger,
     """Judge an invitation; nothing is recorded.
 
     Raises `InvitationError` if it has expired or is another organisation's, `StateError` if the issuer is known here
-    under another root: trust that was pinned is never replaced by an invitation alone.
+    under another root, in whatever role: trust that was pinned is never replaced by an invitation alone.
     """
     if invitation.requester != us:
         fix = f"Give it to {invitation.requester}, or choose the right agent with --home."
@@ -43,7 +43,7 @@ def take_in(invitation: Invitation, us: OrganisationName, ledger: Ledger, clock:
     now = clock.now()
     require_usable(invitation, us, ledger, now)
     partner = RecordPartner(invitation.issuer, now, broker=invitation.broker)
-    anchor = PinAnchor(invitation.issuer, invitation.root, None, now)
+    anchor = PinAnchor(invitation.issuer, Role.ISSUER, invitation.root, None, now)
     audit = Audit(now, "invitation taken in", invitation.issuer, None, f"root {invitation.root}")
     (recorded,) = ledger.commit([Unit((partner, anchor, audit))])
     if not recorded:  # another process pinned one meanwhile
@@ -58,8 +58,9 @@ def _another_root(invitation: Invitation) -> StateError:
 
 
 def require_known(issuer: OrganisationName, ledger: Ledger) -> None:
-    """Raises `ConfigurationError` if nothing pins a root for `issuer` here."""
-    if ledger.partner(issuer) is None:
+    """Raises `ConfigurationError` if nothing pins a root for `issuer` as an issuer here."""
+    partner = ledger.partner(issuer)
+    if partner is None or not partner.pinned_as(Role.ISSUER):
         raise ConfigurationError(f"{issuer} is not known here. Enroll with its invitation first (--invitation FILE).")
 
 

@@ -116,7 +116,7 @@ class Installing:
         if answer is None:
             raise TypeError(f"the ledger holds no answer for transaction {record.key.id}")
         partner = self._ledger.partner(self._issuer)
-        anchors = tuple(one.certificate for one in partner.anchors if one.certificate) if partner else ()
+        anchors = partner.certificates_as(Role.ISSUER) if partner else ()
         self._store.stage(
             self._issuer, certificate.serial, certificate.certificate, answer.chain, anchors, _own_key(record)
         )
@@ -151,7 +151,7 @@ class Installing:
             raise TypeError(f"the ledger holds no endpoint or credential for transaction {record.key.id}")
         if record.key_path and not _own_key(record):
             credential = ChannelCredential(credential.chain_path, record.key_path)
-        anchors = [one.certificate for one in partner.anchors if one.certificate]
+        anchors = partner.certificates_as(Role.ISSUER)
         now = self._clock.now()
         return self._dialer.dial(partner.endpoint, credential, anchors, self._us, self._issuer, now)
 

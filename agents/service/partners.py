@@ -1,4 +1,4 @@
-"""Partners and their trust anchors, remembered for a moment so that many messages ask the ledger once.
+"""Partners in one role and their trust anchors, remembered for a moment so that many messages ask the ledger once.
 
 Only who has an anchor is remembered: the first anchor of a partner may be pinned at any moment, by another process too.
 """
@@ -13,16 +13,18 @@ from agents.ports import PartnerRecord
 from agents.service.workplace import Workplace
 from protocol.names import Fingerprint, OrganisationName
 from protocol.path import load_certificate
+from protocol.transaction import Role
 
 REMEMBERED_SECONDS = 1.0
 """How long an answer of the ledger is used: a withdrawn partner is refused after this at the latest."""
 
 
 class Partners:
-    """What the ledger knows of partners. Used by one thread."""
+    """What the ledger knows of partners that act as requesters, or as issuers: a root that is pinned for the one role
+    is no anchor in the other. Used by one thread."""
 
-    def __init__(self, place: Workplace) -> None:
-        self._ledger, self._clock = place.ledger, place.clock
+    def __init__(self, place: Workplace, acts_as: Role) -> None:
+        self._ledger, self._clock, self._acts_as = place.ledger, place.clock, acts_as
         self._known: dict[OrganisationName, tuple[PartnerRecord | None, Sequence[x509.Certificate]]] = {}
         self._until = 0.0
 
@@ -36,12 +38,20 @@ class Partners:
 
     def pinned(self, name: OrganisationName) -> frozenset[Fingerprint]:
         """Fingerprints of the partner's pinned roots."""
-        record = self.record(name)
-        return frozenset(anchor.fingerprint for anchor in record.anchors) if record else frozenset()
+        return self._pinned(name, self._acts_as)
+
+    def pinned_elsewhere(self, name: OrganisationName) -> frozenset[Fingerprint]:
+        """Fingerprints of the roots that are pinned for the partner in the other role, where they are no anchors."""
+        other = Role.ISSUER if self._acts_as is Role.REQUESTER else Role.REQUESTER
+        return self._pinned(name, other)
 
     def forget(self) -> None:
         """Ask the ledger anew: something was just recorded."""
         self._known.clear()
+
+    def _pinned(self, name: OrganisationName, role: Role) -> frozenset[Fingerprint]:
+        record = self.record(name)
+        return record.pinned_as(role) if record else frozenset()
 
     def _look_up(self, name: OrganisationName) -> tuple[PartnerRecord | None, Sequence[x509.Certificate]]:
         if self._clock.monotonic() >= self._until:
@@ -50,8 +60,8 @@ class Partners:
         known = self._known.get(name)
         if known is None:
             record = self._ledger.partner(name)
-            anchors = record.anchors if record else ()
-            known = (record, [load_certificate(one.certificate) for one in anchors if one.certificate])
+            anchors = record.certificates_as(self._acts_as) if record else ()
+            known = (record, [load_certificate(der) for der in anchors])
             if known[1]:
                 self._known[name] = known
         return known

@@ -53,7 +53,7 @@ class Requesting:
     def __init__(self, place: Workplace, issuer: OrganisationName, bus: Bus, sealer: Sealer) -> None:
         self._us, self._ledger, self._clock, self._log = place.us, place.ledger, place.clock, place.log
         self._issuer, self._bus, self._sealer = issuer, bus, sealer
-        self._partners = Partners(place)
+        self._partners = Partners(place, Role.ISSUER)
         self._inbox = Inbox(place, issuer, self._partners)
         self._relay = Relay(place, issuer, bus)
         self._waiting = Rotation(self._waiting_after, PAGE)
@@ -156,7 +156,7 @@ class Requesting:
     def _unit_for_reply(
         self, reply: EnrollmentReply, record: TransactionRecord, kept: StoreMessage, root: bytes
     ) -> Unit:
-        pin = PinAnchor(self._issuer, Fingerprint.of(root), root, kept.at)
+        pin = PinAnchor(self._issuer, Role.ISSUER, Fingerprint.of(root), root, kept.at)
         self._log.info("answer received", transaction=record.key.id, partner=self._issuer, outcome=reply.result.outcome)
         match reply.result:
             case Pending():

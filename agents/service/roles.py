@@ -18,6 +18,7 @@ from agents.service.upkeep import Upkeep
 from agents.service.workplace import Workplace
 from protocol.envelope import Sealer
 from protocol.names import OrganisationName
+from protocol.transaction import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def issuer(
 ) -> Issuer:
     """The issuer's services. Of several processes that issue, one alone does the upkeep: the others call
     `Issuer.issuing.work`."""
-    partners = Partners(place)
+    partners = Partners(place, Role.REQUESTER)
     answering = Answering(place, partners, policy_of, authority, sealer)
     inbox, relay = Inbox(place, place.us, partners), Relay(place, place.us, bus)
     upkeep = Upkeep(place, answering, inbox, relay, confirm_within)

@@ -286,16 +286,30 @@ def test_what_is_known_of_a_partner_grows_and_nothing_is_forgotten(ledger):
 def test_an_anchor_is_pinned_before_and_after_its_certificate_is_seen(ledger):
     fingerprint = Fingerprint.of(b"root")
     assert commit(ledger, pinned(b"root", certificate=None))
-    assert ledger.partner(PARTNER).anchors == (AnchorRecord(fingerprint, None),)
+    assert ledger.partner(PARTNER).anchors == (AnchorRecord(Role.REQUESTER, fingerprint, None),)
     assert commit(ledger, pinned(b"root"))
     assert commit(ledger, pinned(b"root", certificate=None))
-    assert ledger.partner(PARTNER).anchors == (AnchorRecord(fingerprint, b"root"),)
+    assert ledger.partner(PARTNER).anchors == (AnchorRecord(Role.REQUESTER, fingerprint, b"root"),)
 
 
 def test_a_partner_with_an_anchor_gets_no_other_one(ledger):
     assert commit(ledger, pinned(b"root"))
     assert not commit(ledger, pinned(b"forged"))
     assert [anchor.fingerprint for anchor in ledger.partner(PARTNER).anchors] == [Fingerprint.of(b"root")]
+
+
+def test_an_anchor_is_pinned_for_one_role_and_no_other_root_for_the_other(ledger):
+    root = Fingerprint.of(b"root")
+    assert commit(ledger, pinned(b"root", acts_as=Role.ISSUER, certificate=None))
+    assert (ledger.partner(PARTNER).pinned_as(Role.ISSUER), ledger.partner(PARTNER).pinned_as(Role.REQUESTER)) == (
+        {root},
+        frozenset(),
+    )
+    assert not commit(ledger, pinned(b"forged"))
+    assert commit(ledger, pinned(b"root"))
+    partner = ledger.partner(PARTNER)
+    assert partner.pinned_as(Role.ISSUER) == partner.pinned_as(Role.REQUESTER) == {root}
+    assert (partner.certificates_as(Role.ISSUER), partner.certificates_as(Role.REQUESTER)) == ((), (b"root",))
 
 
 def test_two_partners_may_have_the_same_anchor_and_each_has_its_own(ledger):

@@ -2,6 +2,7 @@
 
 import pytest
 from kit.agents import Organisation
+from kit.old_ledgers import make_old_ledger
 from kit.postgres import NoServerError, running_cluster
 
 from agents.adapters.home import HomeLock
@@ -58,6 +59,14 @@ def test_a_ledger_in_another_file_is_made_once(organisation):
     organisation.run("status").expect(0)
     assert organisation.ask("ledger", "upgrade") == {"ledger": str(file), "from": REVISION, "to": REVISION}
     organisation.run("ledger", "upgrade").expect(0).says("Nothing to do", str(file))
+
+
+def test_the_ledger_of_an_older_version_is_used_after_its_upgrade_and_not_before(organisation):
+    make_old_ledger(str(organisation.home / "elsewhere.sqlite"), "0001")
+    keep_ledger_at(organisation, "elsewhere.sqlite")
+    organisation.run("status").expect(5).says("has schema 0001", f"wanted {REVISION}", "`agent ledger upgrade`")
+    organisation.run("ledger", "upgrade").expect(0).says("0001", REVISION)
+    organisation.run("status").expect(0)
 
 
 def test_the_ledger_of_a_running_agent_is_not_touched(organisation):

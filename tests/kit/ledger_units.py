@@ -64,7 +64,7 @@ def stored(number: int, body: bytes = b"reply", **changes: Any) -> fx.StoreMessa
 
 
 def pinned(data: bytes, **changes: Any) -> fx.PinAnchor:
-    return replace(fx.PinAnchor(PARTNER, Fingerprint.of(data), data, NOW), **changes)
+    return replace(fx.PinAnchor(PARTNER, Role.REQUESTER, Fingerprint.of(data), data, NOW), **changes)
 
 
 def noted(detail: str = "detail") -> fx.Audit:

@@ -33,9 +33,9 @@ IN_MAX = 500
 T = TypeVar("T")
 
 _PARTNERS = (
-    select(s.partners, s.anchors.c.fingerprint, s.anchors.c.certificate)
+    select(s.partners, s.anchors.c.acts_as, s.anchors.c.fingerprint, s.anchors.c.certificate)
     .select_from(s.partners.outerjoin(s.anchors))
-    .order_by(s.partners.c.name, s.anchors.c.pinned_at, s.anchors.c.fingerprint)
+    .order_by(s.partners.c.name, s.anchors.c.pinned_at, s.anchors.c.acts_as)
 )
 _NEWEST_TRANSACTIONS = select(s.transactions).order_by(s.transactions.c.created_at.desc(), s.transactions.c.id.desc())
 _OLDEST_TRANSACTIONS = select(s.transactions).order_by(

@@ -30,8 +30,13 @@ def partner_record(rows: Sequence[Row]) -> PartnerRecord:
     endpoint = None
     if first.endpoint_host is not None:
         endpoint = Endpoint(host=DnsName(first.endpoint_host), port=first.endpoint_port)
-    anchors = (AnchorRecord(Fingerprint(r.fingerprint), r.certificate) for r in rows if r.fingerprint is not None)
-    return PartnerRecord(OrganisationName(first.name), bool(first.agreed), first.broker, endpoint, tuple(anchors))
+    anchors = tuple(anchor_record(row) for row in rows if row.fingerprint is not None)
+    return PartnerRecord(OrganisationName(first.name), bool(first.agreed), first.broker, endpoint, anchors)
+
+
+def anchor_record(row: Row) -> AnchorRecord:
+    """A row of `anchors`."""
+    return AnchorRecord(Role(row.acts_as), Fingerprint(row.fingerprint), row.certificate)
 
 
 def invitation_record(row: Row) -> InvitationRecord:

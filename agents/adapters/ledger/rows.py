@@ -96,6 +96,7 @@ def anchor(effect: fx.PinAnchor) -> Row:
     """Of `pin_anchor`."""
     return {
         "partner": str(effect.partner),
+        "acts_as": str(effect.acts_as),
         "fingerprint": str(effect.fingerprint),
         "certificate": effect.certificate,
         "pinned_at": micros(effect.at),

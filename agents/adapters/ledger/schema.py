@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration that leaves the tables as they are written here."""
 
 Words = Text().with_variant(Text(collation="C"), "postgresql")
@@ -52,6 +52,7 @@ partners = _table(
 anchors = _table(
     "anchors",
     Column("partner", Words, ForeignKey("partners.name"), primary_key=True),
+    Column("acts_as", Words, primary_key=True),
     Column("fingerprint", Words, primary_key=True),
     Column("certificate", LargeBinary),
     Column("pinned_at", Moment, nullable=False),

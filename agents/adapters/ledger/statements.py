@@ -148,21 +148,22 @@ def ensure_partner(insert: Insert) -> ClauseElement:
 
 
 def pin_anchor(insert: Insert) -> ClauseElement:
-    """Changes a row, be it to the same value, unless the partner has another anchor."""
+    """Changes a row, be it to the same value, unless the partner has another anchor, in whatever role."""
     a = s.anchors.c
     partner, fingerprint = bindparam("partner", type_=s.Words), bindparam("fingerprint", type_=s.Words)
     other = exists().where(a.partner == partner, a.fingerprint != fingerprint)
     row = (
         partner,
+        bindparam("acts_as", type_=s.Words),
         fingerprint,
         bindparam("certificate", type_=a.certificate.type),
         bindparam("pinned_at", type_=s.Moment),
     )
     new = insert(s.anchors).from_select(
-        ["partner", "fingerprint", "certificate", "pinned_at"], select(*row).where(~other)
+        ["partner", "acts_as", "fingerprint", "certificate", "pinned_at"], select(*row).where(~other)
     )
     return new.on_conflict_do_update(
-        index_elements=["partner", "fingerprint"],
+        index_elements=["partner", "acts_as", "fingerprint"],
         set_={"certificate": func.coalesce(a.certificate, new.excluded.certificate)},
     )
 

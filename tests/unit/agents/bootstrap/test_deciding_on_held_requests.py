@@ -54,7 +54,7 @@ def shown(holding, requester):
 
 
 def pin(issuer, root):
-    assert issuer.ledger.commit([Unit((PinAnchor(B, root, None, issuer.clock.now()),))]) == (True,)
+    assert issuer.ledger.commit([Unit((PinAnchor(B, Role.REQUESTER, root, None, issuer.clock.now()),))]) == (True,)
 
 
 @pytest.mark.parametrize("allow", [True, False])

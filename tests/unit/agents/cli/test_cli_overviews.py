@@ -58,7 +58,12 @@ def certificate(left, **parts):
 
 
 def partner(**parts):
-    return {"name": "client-c", "agreed": False, "last_channel": None, "roots": ["cd" * 32]} | parts
+    return {
+        "name": "client-c",
+        "agreed": False,
+        "last_channel": None,
+        "roots": [{"acts_as": "issuer", "sha256": "cd" * 32}],
+    } | parts
 
 
 def line_with(text, word):
@@ -197,7 +202,7 @@ def test_no_line_is_longer_than_a_terminal_is_wide():
         quarantined=1,
         channel="127.0.0.1:8443",
         links=[LINK | {"trouble": "words and words " * 20}],
-        partners=[partner(roots=["cd" * 32, "ef" * 32])],
+        partners=[partner(roots=[{"acts_as": role, "sha256": "cd" * 32} for role in ("issuer", "requester")])],
         transactions=[transaction(state="refused", problems=[PROBLEM])],
         certificates=[certificate(timedelta(days=30), renew_after=NOW)],
     )

@@ -66,10 +66,12 @@ PROOF = prove(INVITATION, Fingerprint.of(ROOT), TRANSACTION)
 KEY = TransactionKey(Role.ISSUER, B, TRANSACTION)
 SERIAL = SerialNumber("abc")
 FAULT = problem(ProblemCode.BAD_ALG, "key", "RSA", "P-256", "Make another.")
-STRANGER = Requester(B, frozenset(), make_policy())
+STRANGER = Requester(B, frozenset(), frozenset(), make_policy())
 PARTNER = replace(STRANGER, anchors=frozenset({Fingerprint.of(ROOT)}))
+OUR_ISSUER = replace(STRANGER, elsewhere=frozenset({Fingerprint.of(ROOT)}))
+"""An organisation that we enroll with: its invitation pinned this root."""
 CONSUMED = ConsumeInvitation(ID, B, TRANSACTION, NOW)
-PINNED = PinAnchor(B, Fingerprint.of(ROOT), ROOT, NOW)
+PINNED = PinAnchor(B, Role.REQUESTER, Fingerprint.of(ROOT), ROOT, NOW)
 ISSUANCE = Issuance(approve(make_request()), SERIAL, b"certificate")
 SEEN = PeerView(
     certificate=Fingerprint.of(b"server"),
@@ -125,13 +127,27 @@ def test_a_partner_under_its_pinned_root_needs_no_invitation():
 def test_a_partner_that_shows_a_new_invitation_uses_it_up():
     case = case_of(PROOF, introduced=False)
     authenticate(case, PARTNER, RECORD, NOW)
-    assert admission(case) == (CONSUMED, PINNED)
+    assert admission(case) == (CONSUMED,)
 
 
-def test_a_partner_whose_root_is_pinned_by_fingerprint_is_known_and_its_root_is_filled_in():
-    """Both enroll with each other: we took in its invitation, and its first request comes before its answer."""
-    authenticate(case_of(), PARTNER, None, NOW)
-    assert admission(case_of()) == (PINNED,)
+def test_a_root_that_is_pinned_for_an_issuer_admits_no_requester():
+    """Whoever made the invitation that we took in chose the name and the root in it."""
+    found = refusal(case_of(), OUR_ISSUER, None)
+    assert (found.code, found.got) == (ProblemCode.NOT_AUTHORIZED, "client-b, which has not enrolled here before")
+
+
+def test_an_issuer_of_ours_becomes_a_requester_by_our_invitation():
+    authenticate(case_of(PROOF), OUR_ISSUER, RECORD, NOW)
+    assert admission(case_of(PROOF)) == (CONSUMED, PINNED)
+
+
+def test_an_organisation_has_one_root_in_both_roles():
+    proof = prove(INVITATION, Fingerprint.of(OTHER_ROOT), TRANSACTION)
+    found = refusal(case_of(proof, root=OTHER_ROOT), OUR_ISSUER, RECORD)
+    assert (found.code, found.allowed) == (
+        ProblemCode.SIGNER_NOT_TRUSTED,
+        f"the root pinned for client-b: {Fingerprint.of(ROOT)}",
+    )
 
 
 def test_a_stranger_without_an_invitation_is_told_to_get_one():

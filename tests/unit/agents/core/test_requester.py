@@ -235,7 +235,7 @@ def test_an_accepted_answer_is_recorded_in_one_unit(before):
             record,
             REPLY,
             RecordPartner(C, LATER, endpoint=ENDPOINT),
-            PinAnchor(C, next(iter(PINNED)), der(ROOT.certificate), LATER),
+            PinAnchor(C, Role.ISSUER, next(iter(PINNED)), der(ROOT.certificate), LATER),
             Audit(LATER, "issued", C, TRANSACTION, f"serial {accepted.serial}"),
         )
     )

@@ -5,19 +5,20 @@ from kit.envelopes import B, der
 
 from agents.core.effects import PinAnchor, RecordPartner, Unit
 from agents.service.partners import REMEMBERED_SECONDS, Partners
+from protocol.transaction import Role
 
 
 @pytest.fixture
 def partners(world):
-    return Partners(world.issuer.place)
+    return Partners(world.issuer.place, Role.REQUESTER)
 
 
 @pytest.fixture
 def pin(world):
     """Pin B's root at the issuer, with its certificate or by its fingerprint alone."""
 
-    def pin(certificate):
-        pinned = PinAnchor(B, world.b.root, certificate, world.clock.now())
+    def pin(certificate, acts_as=Role.REQUESTER):
+        pinned = PinAnchor(B, acts_as, world.b.root, certificate, world.clock.now())
         assert world.issuer.ledger.commit([Unit((pinned,))]) == (True,)
 
     return pin
@@ -48,3 +49,11 @@ def test_what_was_just_recorded_is_seen_when_it_is_asked_for(world, partners, pi
     world.issuer.ledger.commit([Unit((RecordPartner(B, world.clock.now(), agreed=True),))])
     partners.forget()
     assert partners.record(B).agreed
+
+
+def test_a_root_that_is_pinned_for_the_other_role_is_no_anchor(world, partners, pin):
+    pin(der(world.b.organisation.root.certificate), Role.ISSUER)
+    assert (partners.pinned(B), partners.anchors_of(B)) == (frozenset(), [])
+    assert partners.pinned_elsewhere(B) == {world.b.root}
+    issuers = Partners(world.issuer.place, Role.ISSUER)
+    assert (issuers.pinned(B), issuers.pinned_elsewhere(B)) == ({world.b.root}, frozenset())

@@ -554,7 +554,7 @@ def test_every_outcome_but_the_confirm_has_a_reason_for_people(outcome):
 def test_a_held_request_of_a_partner_whose_identity_is_no_longer_trusted_ends(world, held, monkeypatch):
     """Its root is no longer the pinned one: the approval grants nothing."""
     record = world.issuer.ledger.partner(B)
-    changed = [AnchorRecord(Fingerprint.of(b"other"), None)]
+    changed = [AnchorRecord(Role.REQUESTER, Fingerprint.of(b"other"), None)]
     partner = type(record)(record.name, record.agreed, record.broker, record.endpoint, tuple(changed))
     monkeypatch.setattr(world.issuer.ledger, "partner", lambda _: partner, raising=False)
     decide(world, approve=True)
