@@ -157,9 +157,10 @@ class MarkPublished:
 
 @dataclass(frozen=True, slots=True)
 class MarkSent:
-    """The broker confirmed these outgoing messages, each named by its transaction and message type.
+    """The broker confirmed these outgoing messages, each the first of its type in its transaction.
 
-    Marks the oldest such message that is not marked yet, if any: one that was stored meanwhile still has to leave.
+    The issuing pipeline sends no others and names them so, because it does not know their sequence numbers. A later
+    message of that type may not have left: a confirm that comes late must not mark that one. Idempotent.
     """
 
     messages: tuple[tuple[TransactionKey, str], ...]

@@ -78,7 +78,7 @@ class Issuing:
         if deliveries:
             self._deal_with(deliveries)
         else:
-            self._settle(0)
+            self._settle()
             if self._sent:
                 self._commit([])
         return len(deliveries)
@@ -96,7 +96,7 @@ class Issuing:
         kept = self._commit(done)
         self._publish(kept)
         self._acknowledge(kept)
-        self._settle(UNSETTLED_MAX)
+        self._settle()
 
     def _read(
         self, letters: list[Letter], records: Mapping[TransactionKey, TransactionRecord]
@@ -231,12 +231,11 @@ class Issuing:
             if item.dead:
                 self._bus.dead_letter(item.delivery)
 
-    def _settle(self, most: int) -> None:
-        """Collect the confirms that are there, and wait for those of all but the latest `most` batches.
-
-        What is not confirmed stays in the outbox for the sweep.
+    def _settle(self) -> None:
+        """Collect the confirms that are there. Only a batch beyond `UNSETTLED_MAX` waits for its own, so that an issuer
+        with nothing to do never waits: the sweep publishes again what is not confirmed in time.
         """
-        while self._published and (len(self._published) > most or self._published[0][0].done()):
+        while self._published and (len(self._published) > UNSETTLED_MAX or self._published[0][0].done()):
             publication, replied = self._published.popleft()
             for item, outcome in zip(replied, publication.outcomes(), strict=True):
                 if item.key and item.reply and outcome is PublishOutcome.CONFIRMED:

@@ -179,14 +179,14 @@ def mark_published(_: Insert) -> ClauseElement:
 
 
 def mark_sent(_: Insert) -> ClauseElement:
-    """Mark the oldest message of one type that waits: a later one may not have left yet."""
-    p, waiting = s.publications.c, s.publications.alias()
-    oldest = (
-        select(func.min(waiting.c.sequence))
-        .join(s.messages, s.messages.c.sequence == waiting.c.sequence)
-        .where(*_is_message(), waiting.c.published_at.is_(None))
+    """Mark the first outgoing message of one type in its transaction. The first mark stands."""
+    p = s.publications.c
+    first = select(func.min(s.messages.c.sequence)).where(*_is_message(), s.messages.c.outgoing == true())
+    return (
+        update(s.publications)
+        .where(p.sequence == first.scalar_subquery(), p.published_at.is_(None))
+        .values(published_at=bindparam("at"))
     )
-    return update(s.publications).where(p.sequence == oldest.scalar_subquery()).values(published_at=bindparam("at"))
 
 
 def mark_unpublished(_: Insert) -> ClauseElement:

@@ -480,6 +480,46 @@ def test_a_reply_that_is_about_to_be_confirmed_is_not_swept(world):
     assert len(results(world)) == 1
 
 
+class LateConfirms:
+    """A publication that the broker confirms when the test says so, and that nobody may wait for until then."""
+
+    def __init__(self, publication):
+        self.publication, self.here = publication, False
+
+    def done(self):
+        return self.here
+
+    def outcomes(self):
+        assert self.here, "waited for a confirm"
+        return self.publication.outcomes()
+
+
+def test_a_confirm_that_comes_late_is_not_waited_for_and_marks_no_later_reply(world, monkeypatch):
+    publish, late = world.issuer.bus.publish, []
+
+    def publish_unconfirmed(messages):
+        late.append(LateConfirms(publish(messages)))
+        return late[-1]
+
+    world.send(world.b.sealed(world.b.begin(world.issuer.invite(B, approval=Approval.MANUAL))))
+    with monkeypatch.context() as patch:
+        patch.setattr(world.issuer.bus, "publish", publish_unconfirmed)
+        world.issuer.work()
+    world.issuer.tend()
+    queue = without_queue(world, B)
+    decide(world, approve=True)
+    world.issuer.tend()
+    for one in late:
+        one.here = True
+    world.issuer.work()
+    assert len(world.issuer.ledger.outbox(C, 10)) == 1
+    world.broker.routes[out_exchange(C), reply_queue(B)] = queue
+    world.clock.move(seconds=relay.BACKOFF_MAX)
+    world.issuer.tend()
+    assert isinstance(results(world)[-1], Issued)
+    assert world.issuer.ledger.outbox(C, 10) == ()
+
+
 def without_queue(world, partner):
     """The broker no longer knows a partner's queue: what is sent there comes back."""
     return world.broker.routes.pop((out_exchange(C), reply_queue(partner)))
