@@ -13,7 +13,6 @@ from agents.core.requester import Enrollment
 from agents.errors import ConfigurationError
 from agents.ports import Log, TransactionRecord
 from agents.service.enrolling import REQUEST_LIFETIME, begin, require_known, require_usable, take_in
-from agents.service.stored import asked
 from protocol.csr import CertificationRequest, build_csr, parse_csr
 from protocol.invitation import TEXT_MAX, Invitation, decode_invitation
 from protocol.names import OrganisationName, TransactionId
@@ -111,11 +110,8 @@ def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionK
 
 def spent_on(agent: Agent, invitation: Invitation) -> TransactionRecord | None:
     """The request of ours with this invitation that was granted: from then on the issuer knows our root without it."""
-    for record in agent.ledger.list_transactions(Role.REQUESTER, GRANTED, partner=invitation.issuer):
-        proof = asked(agent.ledger, record.key).invitation
-        if proof is not None and proof.id == invitation.id:
-            return record
-    return None
+    begun = agent.ledger.begun_with(invitation.id)
+    return next((one for one in begun if one.key.partner == invitation.issuer and one.state in GRANTED), None)
 
 
 def _unless_used(agent: Agent, invitation: Invitation | None) -> Invitation | None:

@@ -37,21 +37,16 @@ def earlier(agent: Agent, ask: Ask, invitation: Invitation | None) -> Transactio
     issuer, wanted, now = choose_issuer(agent, invitation, ask.issuer), _wanted(ask), agent.clock.now()
     spent = spent_on(agent, invitation) if invitation else None
     for record in agent.ledger.list_transactions(Role.REQUESTER, OPEN | GOOD if invitation else OPEN, partner=issuer):
-        if not _in_time(record, now):
-            continue
-        request = asked(agent.ledger, record.key)
-        with_it = invitation is None or _was_meant(invitation, request, record, spent)
-        if with_it and _recorded(record, request) == wanted:
+        meant = invitation is None or _was_meant(invitation, record, spent)
+        if meant and _in_time(record, now) and _recorded(record, asked(agent.ledger, record.key)) == wanted:
             return record
     return None
 
 
-def _was_meant(
-    invitation: Invitation, request: EnrollmentRequest, record: TransactionRecord, spent: TransactionRecord | None
-) -> bool:
+def _was_meant(invitation: Invitation, record: TransactionRecord, spent: TransactionRecord | None) -> bool:
     """Whether a request was begun with `invitation`, or without any because that had been spent before."""
-    if request.invitation:
-        return request.invitation.id == invitation.id
+    if record.invitation:
+        return record.invitation == invitation.id
     return spent is not None and spent.created_at <= record.created_at
 
 

@@ -39,6 +39,8 @@ class OpenTransaction:
     problems: tuple[Problem, ...] = ()
     key_path: str | None = None
     """Requester only: where the private key lies, relative to the home; None if it is kept elsewhere."""
+    invitation: InvitationId | None = None
+    """Requester only: whose proof the request carries."""
 
 
 @dataclass(frozen=True, slots=True)

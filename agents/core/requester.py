@@ -76,7 +76,7 @@ def request_message(enrollment: Enrollment, proof: InvitationProof | None) -> Me
     )
 
 
-def unit_for_created(enrollment: Enrollment, sealed: bytes) -> Unit:
+def unit_for_created(enrollment: Enrollment, proof: InvitationProof | None, sealed: bytes) -> Unit:
     """What is recorded before anything is sent: the transaction, and the exact bytes that will be sent."""
     key = TransactionKey(Role.REQUESTER, enrollment.issuer, enrollment.id)
     at = enrollment.created_at
@@ -88,6 +88,7 @@ def unit_for_created(enrollment: Enrollment, sealed: bytes) -> Unit:
         expires_at=enrollment.expires_at,
         names=tuple(str(name) for name in enrollment.csr.names),
         key_path=enrollment.key_path,
+        invitation=proof.id if proof else None,
     )
     message = StoreMessage(key, "enrollment.request", sealed, at, outgoing=True, link=enrollment.issuer)
     return Unit((opening, message, Audit(at, "created", key.partner, key.id, f"asking {enrollment.issuer}")))

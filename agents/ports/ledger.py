@@ -71,6 +71,8 @@ class TransactionRecord:
     serial: SerialNumber | None
     problems: tuple[Problem, ...]
     key_path: str | None
+    invitation: InvitationId | None
+    """Of a request of ours: whose proof it carries."""
     approval: bool | None
     """The operator's word on a pending one: True approve, False deny, None nothing yet."""
     approval_reason: str | None
@@ -149,6 +151,9 @@ class Ledger(Protocol):
         partner: OrganisationName | None = None,
     ) -> tuple[TransactionRecord, ...]:
         """Transactions in the order of creation, newest first, filtered where a filter is given: for people."""
+
+    def begun_with(self, invitation: InvitationId) -> tuple[TransactionRecord, ...]:
+        """Our requests that carry the proof of an invitation, newest first."""
 
     def next_transactions(  # noqa: PLR0913 - one filter each
         self,

@@ -74,7 +74,7 @@ def begin(
     require_known(enrollment.issuer, ledger)
     proof = prove(invitation, root, enrollment.id) if invitation else None
     sealed = sealer.seal(request_message(enrollment, proof))
-    (recorded,) = ledger.commit([unit_for_created(enrollment, sealed)])
+    (recorded,) = ledger.commit([unit_for_created(enrollment, proof, sealed)])
     if not recorded:
         raise StateError(f"transaction {enrollment.id} exists already. Try again.")
     return TransactionKey(Role.REQUESTER, enrollment.issuer, enrollment.id)

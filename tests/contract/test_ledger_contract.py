@@ -61,7 +61,14 @@ def bodies(records):
 
 
 def test_a_transaction_is_kept_as_it_was_opened(ledger):
-    effect = opened(1, serial=serial(0xABC), problems=(PROBLEM,), key_path="keys/1.pem", state=State.CREATED)
+    effect = opened(
+        1,
+        serial=serial(0xABC),
+        problems=(PROBLEM,),
+        key_path="keys/1.pem",
+        invitation=invitation_id(9),
+        state=State.CREATED,
+    )
     assert commit(ledger, effect)
     assert ledger.transactions([effect.key]) == {
         effect.key: TransactionRecord(
@@ -75,6 +82,7 @@ def test_a_transaction_is_kept_as_it_was_opened(ledger):
             serial=serial(0xABC),
             problems=(PROBLEM,),
             key_path="keys/1.pem",
+            invitation=invitation_id(9),
             approval=None,
             approval_reason=None,
         )
@@ -149,6 +157,16 @@ def test_transactions_are_listed_newest_first_and_filtered(ledger):
     assert listed(Role.ISSUER, [State.PENDING]) == [transaction_id(1), transaction_id(3)]
     assert listed(states=[State.ISSUED, State.SENT]) == [transaction_id(2), transaction_id(4)]
     assert listed(states=[]) == []
+
+
+def test_requests_are_found_by_the_invitation_whose_proof_they_carry(ledger):
+    ours = [key(n, role=Role.REQUESTER) for n in range(4)]
+    minutes = dict(zip(ours, (2, 3, 1, 0), strict=True))
+    for one, minute in minutes.items():
+        shown = None if one == ours[3] else invitation_id(1)
+        commit(ledger, opened(1, key=one, created_at=NOW + timedelta(minutes=minute), invitation=shown))
+    assert [record.key for record in ledger.begun_with(invitation_id(1))] == [ours[1], ours[0], ours[2]]
+    assert ledger.begun_with(invitation_id(2)) == ()
 
 
 def listed_one_by_one(ledger, *args, **kwargs):

@@ -139,15 +139,17 @@ def test_an_upgrade_of_a_current_ledger_changes_nothing(ledger_url, ledger):
     assert [record.key for record in ledger.list_transactions()] == [key(1)]
 
 
-NEXT_MIGRATION = """
+NEXT = f"{int(REVISION) + 1:04}"
+
+NEXT_MIGRATION = f"""
 from alembic import op
 from sqlalchemy import Column, Text
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "{NEXT}", "{REVISION}"
 
 def upgrade():
     op.add_column("audit", Column("place", Text))
-    op.execute("{then}")
+    op.execute("{{then}}")
 """
 
 
@@ -157,12 +159,12 @@ def next_version(monkeypatch, tmp_path):
 
     def become(then):
         shutil.copytree(Path(upgrading.__file__).with_name("migrations"), tmp_path / "migrations")
-        (tmp_path / "migrations/versions/0002_next.py").write_text(NEXT_MIGRATION.format(then=then))
+        (tmp_path / f"migrations/versions/{NEXT}_next.py").write_text(NEXT_MIGRATION.format(then=then))
         config = upgrading.migrations()
         config.set_main_option("script_location", str(tmp_path / "migrations"))
         monkeypatch.setattr(upgrading, "migrations", lambda: config)
         for module in (upgrading, revision):
-            monkeypatch.setattr(module, "REVISION", "0002")
+            monkeypatch.setattr(module, "REVISION", NEXT)
 
     return become
 
@@ -170,9 +172,9 @@ def next_version(monkeypatch, tmp_path):
 def test_the_ledger_of_an_older_program_is_upgraded_and_keeps_its_rows(ledger_url, ledger, next_version):
     ledger.commit([unit(opened(1))])
     next_version("UPDATE audit SET place = 'here'")
-    assert "schema 0001; wanted 0002" in refusal(open_ledger, ledger_url)
+    assert f"schema {REVISION}; wanted {NEXT}" in refusal(open_ledger, ledger_url)
     done = upgrade_ledger(ledger_url)
-    assert (done.before, done.after) == ("0001", "0002")
+    assert (done.before, done.after) == (REVISION, NEXT)
     upgraded = open_ledger(ledger_url)
     assert [record.key for record in upgraded.list_transactions()] == [key(1)]
     upgraded.close()
@@ -183,7 +185,7 @@ def test_an_upgrade_that_fails_leaves_the_older_ledger_as_it_was(ledger_url, led
     next_version("INSERT INTO nowhere VALUES (1)")
     assert "nowhere" in refusal(upgrade_ledger, ledger_url)
     assert ledger.commit([unit(opened(2)), unit(noted())]) == (True, True)
-    assert "schema 0001; wanted 0002" in refusal(open_ledger, ledger_url)
+    assert f"schema {REVISION}; wanted {NEXT}" in refusal(open_ledger, ledger_url)
 
 
 def test_a_schema_that_no_version_made_is_left_alone(ledger_url):

@@ -79,3 +79,14 @@ def test_a_root_stays_pinned_for_the_roles_that_the_ledger_proves(empty_url):
     }
     assert ledger.partner(OrganisationName("our-issuer")).anchors == (AnchorRecord(Role.ISSUER, ROOT, b"root"),)
     ledger.close()
+
+
+def test_a_request_from_before_names_no_invitation(empty_url):
+    columns = "names, problems) VALUES (:id, 'client-c', 'requester', 'sent', :digest, 1, 1, 1, '[]', '[]')"
+    row = {"id": str(key(1).id), "digest": str(ROOT)}
+    make_old_ledger(empty_url, "0002", (f"{TRANSACTED} {columns}", row))
+    upgrade_ledger(empty_url)
+    ledger = open_ledger(empty_url)
+    (record,) = ledger.list_transactions()
+    assert (record.key.id, record.invitation) == (key(1).id, None)
+    ledger.close()

@@ -111,6 +111,11 @@ class Queries:
             query = query.where(s.transactions.c.partner == str(partner))
         return self._all(query, records.transaction_record)
 
+    def begun_with(self, invitation: InvitationId) -> tuple[TransactionRecord, ...]:
+        """Our requests that carry the proof of an invitation, newest first."""
+        query = _NEWEST_TRANSACTIONS.where(s.transactions.c.invitation == str(invitation))
+        return self._all(query, records.transaction_record)
+
     def next_transactions(  # noqa: PLR0913 - one filter each
         self,
         role: Role,

@@ -63,6 +63,7 @@ def transaction_record(row: Row) -> TransactionRecord:
         serial=None if row.serial is None else SerialNumber(row.serial),
         problems=problems(row.problems),
         key_path=row.key_path,
+        invitation=None if row.invitation is None else InvitationId(row.invitation),
         approval=None if row.approval is None else bool(row.approval),
         approval_reason=row.approval_reason,
     )

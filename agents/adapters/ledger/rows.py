@@ -27,6 +27,7 @@ def opened_transaction(effect: fx.OpenTransaction) -> Row:
         "serial": _text(effect.serial),
         "problems": problems_json(effect.problems) if effect.problems else "[]",
         "key_path": effect.key_path,
+        "invitation": _text(effect.invitation),
     }
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration that leaves the tables as they are written here."""
 
 Words = Text().with_variant(Text(collation="C"), "postgresql")
@@ -88,8 +88,15 @@ transactions = _table(
     Column("key_path", Words),
     Column("approval", Flag),
     Column("approval_reason", Words),
+    Column("invitation", Words),
     Index("transactions_by_creation", "created_at"),
-    Index("transactions_by_state", "state", "created_at"),
+    Index("transactions_by_state", "role", "state", "created_at"),
+    Index(
+        "transactions_by_invitation",
+        "invitation",
+        sqlite_where=text("invitation IS NOT NULL"),
+        postgresql_where=text("invitation IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -94,10 +94,13 @@ def test_what_is_not_wanted_is_not_asked_for():
 def test_a_request_is_recorded_with_its_exact_bytes_before_it_is_sent():
     names = ("dns:api.b.example", "dns:www.b.example")
     sealed = organisation(B).seal(C)
-    opening = OpenTransaction(KEY, State.CREATED, digest(sealed), NOW, LATER, names, key_path="credentials/key.pem")
+    opening = OpenTransaction(
+        KEY, State.CREATED, digest(sealed), NOW, LATER, names, key_path="credentials/key.pem", invitation=PROOF.id
+    )
     stored = StoreMessage(KEY, "enrollment.request", sealed, NOW, outgoing=True, link=C)
     audit = Audit(NOW, "created", C, TRANSACTION, "asking client-c")
-    assert unit_for_created(ENROLLMENT, sealed) == Unit((opening, stored, audit))
+    assert unit_for_created(ENROLLMENT, PROOF, sealed) == Unit((opening, stored, audit))
+    assert unit_for_created(ENROLLMENT, None, sealed) == Unit((replace(opening, invitation=None), stored, audit))
 
 
 # --- does the answer fit
