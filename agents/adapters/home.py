@@ -17,6 +17,7 @@ from agents.errors import ConfigurationError, HomeBusyError, StateError
 RUN = "run"
 LOCK = "agent.lock"
 HEALTH = "health.json"
+"""What the daemon says; beside it, each further issuing process has a file of its own."""
 
 MADE = ".made"
 """A complete new home inside the home itself: that may be a mount point, whose name nothing else can take."""
@@ -123,9 +124,9 @@ class HomeLock:
             ) from None
 
 
-def write_health(home: Path, health: dict[str, Any]) -> None:
-    """Replace what the daemon says of its health. Raises `OSError`."""
-    path = home / RUN / HEALTH
+def write_health(home: Path, health: dict[str, Any], number: int = 0) -> None:
+    """Replace what the daemon (0), or the issuing process with a number, says of its health. Raises `OSError`."""
+    path = _health_file(home, number)
     new = path.with_suffix(".new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -133,10 +134,14 @@ def write_health(home: Path, health: dict[str, Any]) -> None:
     new.replace(path)
 
 
-def read_health(home: Path) -> dict[str, Any] | None:
-    """What the daemon last said, None if it never did."""
+def read_health(home: Path, number: int = 0) -> dict[str, Any] | None:
+    """What the daemon, or that process, last said; None if it never did."""
     try:
-        found = json.loads((home / RUN / HEALTH).read_text())
+        found = json.loads(_health_file(home, number).read_text())
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _health_file(home: Path, number: int) -> Path:
+    return home / RUN / (f"issuing-{number}.json" if number else HEALTH)

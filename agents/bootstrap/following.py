@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 from agents.bootstrap.agent import Agent
 from agents.core.effects import TransactionKey
+from agents.core.health import LinkState, judge_link
 from agents.errors import TimedOutError, UnreachableError
 from agents.ports import TransactionRecord
+from agents.service.reports import said_of_link, state_of
 from agents.service.stored import granted, last_said
 from agents.service.supervision import ROUND_SECONDS
 from protocol.messages import EnrollmentAcknowledgement
@@ -34,7 +34,7 @@ def follow(
     """
     deadline = time.monotonic() + wait
     last: State | None = None
-    with _somebody_at_work(agent, key.partner) as obstacle:
+    with _somebody_at_work(agent, key.partner) as link_state:
         while True:
             record = agent.ledger.transactions([key])[key]
             if record.state is not last:
@@ -43,7 +43,7 @@ def follow(
             if is_final(Role.REQUESTER, record.state) and (record.state not in GOOD or acknowledged(agent, key)):
                 return record
             if time.monotonic() > deadline:
-                return _out_of_time(record, wait, obstacle())
+                return _out_of_time(record, wait, link_state())
             time.sleep(POLL_SECONDS)
 
 
@@ -64,30 +64,22 @@ def notes(agent: Agent, key: TransactionKey) -> tuple[str, ...]:
     return answer.notes if answer else ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Obstacle:
-    """What keeps an enrollment from going on: no way to the broker, or something that was seen beyond it."""
-
-    unreachable: str | None
-    concern: str | None
-
-
-def _out_of_time(record: TransactionRecord, wait: float, obstacle: _Obstacle) -> TransactionRecord:
+def _out_of_time(record: TransactionRecord, wait: float, link: LinkState) -> TransactionRecord:
     if record.state in GOOD:
         return record
-    rest = goes_on(record.key)
-    if obstacle.unreachable:
-        raise UnreachableError(f"{obstacle.unreachable} After {wait:.0f} s the enrollment is {record.state}; {rest}")
-    if obstacle.concern:
-        raise TimedOutError(f"after {wait:.0f} s the enrollment is {record.state}: {obstacle.concern} But {rest}")
+    rest, obstacle = goes_on(record.key), judge_link(link).obstacle
+    if obstacle and not link.connected:
+        raise UnreachableError(f"{obstacle} After {wait:.0f} s the enrollment is {record.state}; {rest}")
+    if obstacle:
+        raise TimedOutError(f"after {wait:.0f} s the enrollment is {record.state}: {obstacle} But {rest}")
     raise TimedOutError(f"after {wait:.0f} s the enrollment is {record.state}; {rest}")
 
 
 @contextmanager
-def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callable[[], _Obstacle]]:
-    """The daemon if one runs, else a link of our own for the time of the block. Yields what keeps it from working."""
+def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callable[[], LinkState]]:
+    """The daemon if one runs, else a link of our own for the time of the block. Yields how its link fares."""
     if agent.lock.is_held():
-        yield lambda: _obstacle_of_daemon(agent, issuer)
+        yield lambda: _said_by_daemon(agent, issuer)
         return
     from agents.bootstrap.links import open_link
 
@@ -95,13 +87,7 @@ def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callab
     link = open_link(agent, Role.REQUESTER, issuer)
     link.worker.start()
     try:
-        yield lambda: _obstacle(
-            connected=link.bus.health().connected,
-            blocked=link.bus.health().blocked,
-            last_error=link.bus.health().last_error,
-            trouble=link.worker.health().trouble,
-            concern=link.concern(),
-        )
+        yield lambda: state_of(link)
     finally:
         link.worker.stop()
         link.worker.join(10 * ROUND_SECONDS)
@@ -109,21 +95,7 @@ def _somebody_at_work(agent: Agent, issuer: OrganisationName) -> Iterator[Callab
         agent.lock.release()
 
 
-def _obstacle_of_daemon(agent: Agent, issuer: OrganisationName) -> _Obstacle:
+def _said_by_daemon(agent: Agent, issuer: OrganisationName) -> LinkState:
     links = (agent.health() or {}).get("links", [])
     wanted = (Role.REQUESTER, issuer)
-    ours: dict[str, Any] = next((one for one in links if (one.get("role"), one.get("issuer")) == wanted), {})
-    return _obstacle(
-        connected=bool(ours.get("connected")),
-        blocked=ours.get("blocked"),
-        last_error=ours.get("last_error"),
-        trouble=ours.get("trouble"),
-        concern=ours.get("concern"),
-    )
-
-
-def _obstacle(
-    *, connected: bool, blocked: str | None, last_error: str | None, trouble: str | None, concern: str | None
-) -> _Obstacle:
-    alarm = f"The broker blocks publishing ({blocked}): its operator must make room." if blocked else None
-    return _Obstacle(None if connected else (trouble or last_error), trouble or alarm or concern)
+    return said_of_link(next((one for one in links if (one.get("role"), one.get("issuer")) == wanted), {}))

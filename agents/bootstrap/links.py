@@ -8,9 +8,8 @@ from agents.adapters.amqp import AmqpBus
 from agents.errors import ConfigurationError
 from agents.service import roles
 from agents.service.authority import Authority
-from agents.service.daemon import Link
 from agents.service.roles import Issuer, Requester
-from agents.service.supervision import Worker
+from agents.service.supervision import Link, Worker
 from protocol.names import OrganisationName
 from protocol.topology import reply_queue, request_queue
 from protocol.transaction import Role

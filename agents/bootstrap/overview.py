@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from agents.bootstrap.agent import Agent
 from agents.core.effects import TransactionKey
+from agents.core.health import is_silent, judge_link
 from agents.ports import CertificateRecord, PartnerRecord, TransactionRecord
+from agents.service.reports import said_at, said_of_link
 from agents.service.stored import granted
 from protocol.errors import printable
 from protocol.transaction import Role
 
 SHOWN_CERTIFICATES = 20
 
-SILENCE_MAX = timedelta(seconds=15)
-"""How long a daemon that is well may say nothing; it speaks every second."""
-
 
 def condition(agent: Agent) -> dict[str, Any]:
     """How the agent fares, by what its daemon says while it runs. Asks no ledger: this is asked every few seconds."""
     running, now = agent.lock.is_held(), agent.clock.now()
     said = (agent.health() or {}) if running else {}
-    links = said.get("links", [])
+    silent = running and is_silent(said_at(said), now)
+    links, crew = list(map(_judged, said.get("links", []))), said.get("issuing_processes")
     return {
         "organisation": agent.name,
         "home": str(agent.home),
         "running": running,
-        "silent": running and not _is_fresh(said, now),
-        "healthy": running and _is_fresh(said, now) and all(map(_is_well, links)),
+        "silent": silent,
+        "healthy": running and not silent and all(link["well"] for link in links) and not (crew and crew["troubles"]),
         "said_at": said.get("at"),
         "channel": said.get("channel"),
         "links": links,
-        "issuing_processes": said.get("issuing_processes"),
+        "issuing_processes": crew,
     }
 
 
@@ -51,13 +52,9 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
     }
 
 
-def _is_fresh(said: dict[str, Any], now: datetime) -> bool:
-    """Whether the daemon spoke just now: one that hangs holds its lock and says nothing."""
-    return "at" in said and now - datetime.fromisoformat(said["at"]) < SILENCE_MAX
-
-
-def _is_well(link: dict[str, Any]) -> bool:
-    return bool(link["connected"]) and not link.get("blocked") and not link.get("trouble")
+def _judged(link: Mapping[str, Any]) -> dict[str, Any]:
+    judgement = judge_link(said_of_link(link))
+    return {**link, "well": judgement.well, "state": judgement.words}
 
 
 def _partner(agent: Agent, partner: PartnerRecord, unusable: str | None) -> dict[str, Any]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agents.adapters.crew import IssuingCrew
-from agents.adapters.home import write_health
+from agents.adapters.home import read_health, write_health
 from agents.adapters.keystore import chain, trust_bundle
 from agents.adapters.tls import TlsChannelListener
 from agents.bootstrap.links import open_link
 from agents.config.agent import parse_listen
 from agents.core.admission import IssuedFacts, admit
 from agents.core.effects import RecordSession, Unit
-from agents.service.daemon import Daemon
+from agents.service.daemon import CLOSE_SECONDS, FINISH_SECONDS, Daemon
+from agents.service.reports import link_report
 from protocol.certificate import serial_number
 from protocol.path import load_certificate
+from protocol.transaction import Role
 
 if TYPE_CHECKING:
     from agents.bootstrap.agent import Agent
@@ -33,13 +37,27 @@ def make_daemon(agent: Agent) -> Daemon:
     if agent.config.channel is not None:
         _ = agent.signer  # who serves a channel issues
     more = agent.config.issuing.processes - 1
-    crew = IssuingCrew(agent.home, more, agent.log) if more else None
+    hear, say = partial(read_health, agent.home), partial(write_health, agent.home)
+    crew = IssuingCrew(agent.home, more, hear, agent.clock, agent.log) if more else None
+    return Daemon(agent.place, partial(open_link, agent), make_listener(agent), crew, say)
 
-    def report(health: dict[str, Any]) -> None:
-        write_health(agent.home, health)
 
-    links = partial(open_link, agent)
-    return Daemon(agent.place, links, make_listener(agent), crew, report)
+def issue_beside(agent: Agent, number: int, wanted: Callable[[], bool]) -> None:
+    """Issue in place `number` of a crew, and say how that goes, for as long as `wanted` says so.
+
+    It waits a second at most each time it is asked.
+    """
+    link = open_link(agent, Role.ISSUER, agent.name, upkeep=False)
+    link.worker.start()
+    while wanted():
+        links = [link_report(Role.ISSUER, agent.name, link)]
+        try:
+            write_health(agent.home, {"pid": os.getpid(), "at": agent.clock.now().isoformat(), "links": links}, number)
+        except OSError as error:
+            agent.log.warning("health not written", why=str(error), fix="make the home writable and check the disk")
+    link.worker.stop()
+    link.worker.join(FINISH_SECONDS)
+    link.bus.close(CLOSE_SECONDS)
 
 
 def make_listener(agent: Agent) -> TlsChannelListener | None:

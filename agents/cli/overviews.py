@@ -79,7 +79,7 @@ def _daemon(seen: Seen) -> str:
         since = f"since {_at(seen['said_at'])}" if seen["said_at"] else "so far"
         return f"running, but silent {since}: it hangs or its disk is full, see its log; what follows may be old"
     if crew := seen["issuing_processes"]:
-        return f"running, issuing processes {crew['running']} of {crew['wanted']}"
+        return "; ".join([f"running, issuing processes {crew['running']} of {crew['wanted']}", *crew["troubles"]])
     return "running"
 
 
@@ -103,17 +103,7 @@ def _links(seen: Seen) -> str:
 
 
 def _link(link: Seen) -> tuple[Any, ...]:
-    return link["issuer"], link["role"], _state(link)
-
-
-def _state(link: Seen) -> str:
-    if link.get("trouble"):
-        return f"in trouble: {link['trouble']}"
-    if link.get("blocked"):
-        return f"blocked by the broker: {link['blocked']}"
-    if link.get("connected") and link.get("concern"):
-        return f"connected; last concern: {link['concern']}"
-    return "connected" if link.get("connected") else f"not connected: {link.get('last_error') or 'connecting'}"
+    return link["issuer"], link["role"], link["state"]
 
 
 def _partner(one: Seen) -> tuple[Any, ...]:

@@ -17,8 +17,8 @@ from agents.cli.options import DEFAULT_HOME, Home
 if TYPE_CHECKING:
     from agents.bootstrap.agent import Agent
 
-PARENT_SECONDS = 0.5
-"""How soon an issuing process notices that its daemon is gone."""
+PARENT_SECONDS = 1.0
+"""How soon an issuing process notices that its daemon is gone, and how often it says how it fares."""
 
 SWITCH_SECONDS = 0.0005
 """How long one thread computes while another waits for its turn: the broker links have little to do, and soon."""
@@ -31,6 +31,7 @@ def run(
     log: Annotated[str, typer.Option(metavar="FORM", help="Form of the log: auto, json or text.")] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Log more.")] = False,
     issue_for: Annotated[int, typer.Option(metavar="PID", hidden=True)] = 0,
+    number: Annotated[int, typer.Option(hidden=True)] = 1,
     home: Home = DEFAULT_HOME,
     as_json: Annotated[bool, typer.Option("--json", help="Log in JSON, whatever --log says; any error too.")] = False,
 ) -> None:
@@ -42,13 +43,13 @@ def run(
         raise ConfigurationError(f"--log '{log}': wanted one of {', '.join(LOG_FORMS)}.")
     leave_no_core()
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: stop.set())
     agent = Agent(home, log_form="json" if as_json else log, debug=debug)
     look_for_cycles_less_often()
     sys.setswitchinterval(SWITCH_SECONDS)
     if issue_for:
-        _issue(agent, issue_for, stop)
+        _issue(agent, number, issue_for, stop)
         return
     from agents.bootstrap.agreement import report_unusable
     from agents.bootstrap.serving import make_daemon
@@ -73,17 +74,9 @@ def look_for_cycles_less_often() -> None:
     gc.set_threshold(20_000, 50, 100)
 
 
-def _issue(agent: Agent, daemon: int, stop: threading.Event) -> None:
+def _issue(agent: Agent, number: int, daemon: int, stop: threading.Event) -> None:
     """Issue beside the daemon with this process id, which started this process, for as long as it lives."""
-    from agents.bootstrap.links import open_link
-    from agents.service.daemon import CLOSE_SECONDS, FINISH_SECONDS
-    from protocol.transaction import Role
+    from agents.bootstrap.serving import issue_beside
 
-    link = open_link(agent, Role.ISSUER, agent.name, upkeep=False)
-    link.worker.start()
-    while os.getppid() == daemon and not stop.wait(PARENT_SECONDS):
-        pass
-    link.worker.stop()
-    link.worker.join(FINISH_SECONDS)
-    link.bus.close(CLOSE_SECONDS)
+    issue_beside(agent, number, lambda: os.getppid() == daemon and not stop.wait(PARENT_SECONDS))
     agent.ledger.close()

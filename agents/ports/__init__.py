@@ -23,7 +23,7 @@ from agents.ports.ledger import (
     SessionRecord,
     TransactionRecord,
 )
-from agents.ports.system import Clock, Crew, Entropy, Log
+from agents.ports.system import Clock, Crew, Entropy, Log, Member
 
 __all__ = [
     "Admission",
@@ -45,6 +45,7 @@ __all__ = [
     "Ledger",
     "LinkHealth",
     "Log",
+    "Member",
     "OutboxRecord",
     "Outgoing",
     "PartnerRecord",

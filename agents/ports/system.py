@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from protocol.names import InvitationId, SerialNumber, TransactionId
 
@@ -34,16 +36,25 @@ class Entropy(Protocol):
         """256 random bits."""
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An issuing process that runs: its id, and what was last said in its place, JSON values; None if nothing was."""
+
+    pid: int
+    said: Mapping[str, Any] | None
+
+
 class Crew(Protocol):
-    """Issuer processes beside the daemon's own."""
+    """Issuing processes beside the daemon's own."""
 
     wanted: int
     """How many there should be."""
-    running: int
-    """How many the last `tend` found: fewer than wanted as long as one ends again and again, or cannot be started."""
 
     def tend(self) -> None:
-        """Start whoever is missing. Raises `OSError`."""
+        """Start whoever is missing, one that ended again and again more and more rarely. Raises `OSError`."""
+
+    def members(self) -> tuple[Member, ...]:
+        """Those that run: fewer than wanted as long as one ends again and again, or cannot be started."""
 
     def stop(self, grace: float) -> None:
         """End them all within `grace` seconds each, or kill them."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any
 
+from agents.core.health import crew_troubles
 from agents.errors import AgentError
-from agents.ports import Bus, ChannelListener, Crew
-from agents.service.supervision import Worker
+from agents.ports import ChannelListener, Crew
+from agents.service.reports import Report, fault_report, link_report, state_of_member
+from agents.service.supervision import Link
 from agents.service.workplace import Workplace
 from protocol.messages import Endpoint
 from protocol.names import OrganisationName
@@ -29,21 +28,12 @@ FINISH_SECONDS = 4.0
 CLOSE_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A connection to the virtual host of one issuer, and the thread that works on it in one role."""
-
-    bus: Bus
-    worker: Worker
-    concern: Callable[[], str | None] = lambda: None
-    """What keeps its transactions waiting although the link is up; None if nothing does."""
-
-
 LinkKey = tuple[Role, OrganisationName]
 OpenLink = Callable[[Role, OrganisationName], Link]
 """Makes the link for a role and an issuer, not yet started. Raises `AgentError`."""
 
-Report = Callable[[dict[str, Any]], None]
+Say = Callable[[Report], None]
+"""Writes the health report down. Raises `OSError`."""
 
 
 class Daemon:
@@ -55,10 +45,10 @@ class Daemon:
         open_link: OpenLink,
         listener: ChannelListener | None,
         crew: Crew | None,
-        report: Report,
+        say: Say,
     ) -> None:
         self._us, self._ledger, self._clock, self._log = place.us, place.ledger, place.clock, place.log
-        self._open_link, self._listener, self._crew, self._report = open_link, listener, crew, report
+        self._open_link, self._listener, self._crew, self._write = open_link, listener, crew, say
         self._links: dict[LinkKey, Link] = {}
         self._faults: dict[LinkKey, str] = {}
         self._listening: Endpoint | None = None
@@ -116,43 +106,28 @@ class Daemon:
 
     def _say(self) -> None:
         try:
-            self._report(self.health())
+            self._write(self.health())
         except OSError as error:
             self._log.error("health not written", why=str(error), fix="make the home writable and check the disk")
 
-    def health(self) -> dict[str, Any]:
-        """What runs, what is connected, what is wrong; JSON values only."""
-        links = [self._link_health(key, link) for key, link in self._links.items()]
-        faults = [
-            {"role": role.value, "issuer": issuer, "connected": False, "trouble": why}
-            for (role, issuer), why in self._faults.items()
-        ]
-        channel = str(self._listening) if self._listening else None
+    def health(self) -> Report:
+        """What runs, what is connected, what is wrong."""
+        links = [link_report(*key, link) for key, link in self._links.items()]
+        faults = [fault_report(*key, why) for key, why in self._faults.items()]
         return {
             "at": self._clock.now().isoformat(),
             "links": links + faults,
-            "channel": channel,
+            "channel": str(self._listening) if self._listening else None,
             "issuing_processes": self._issuing_processes(),
         }
 
-    def _issuing_processes(self) -> dict[str, int] | None:
+    def _issuing_processes(self) -> Report | None:
         """Ours and those of the crew; None while this process alone issues, or nobody."""
         if self._crew is None or (Role.ISSUER, self._us) not in self._links:
             return None
-        return {"running": 1 + self._crew.running, "wanted": 1 + self._crew.wanted}
-
-    def _link_health(self, key: LinkKey, link: Link) -> dict[str, Any]:
-        health = link.bus.health()
-        state = {
-            name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(health).items()
-        }
-        return {
-            "role": key[0].value,
-            "issuer": key[1],
-            **state,
-            "trouble": link.worker.health().trouble,
-            "concern": link.concern(),
-        }
+        members = list(map(state_of_member, self._crew.members()))
+        troubles = crew_troubles(members, self._crew.wanted, self._clock.now())
+        return {"running": 1 + len(members), "wanted": 1 + self._crew.wanted, "troubles": list(troubles)}
 
     def _finish(self) -> None:
         """Let every worker end its round, then close the links and the channel. Bounded in time."""

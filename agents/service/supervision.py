@@ -71,3 +71,13 @@ class Worker:
         self._log.error("pausing", worker=self.name, why=trouble, seconds=PAUSE_SECONDS)
         self._bus.suspend(PAUSE_SECONDS)
         self._stop.wait(PAUSE_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A connection to the virtual host of one issuer, and the thread that works on it in one role."""
+
+    bus: Bus
+    worker: Worker
+    concern: Callable[[], str | None] = lambda: None
+    """What keeps its transactions waiting although the link is up; None if nothing does."""

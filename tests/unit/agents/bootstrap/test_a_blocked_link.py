@@ -8,7 +8,7 @@ from kit.clocks import HandClock
 from agents.adapters.home import write_health
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.following import follow
-from agents.bootstrap.overview import overview
+from agents.bootstrap.overview import condition, overview
 from agents.bootstrap.setup import Setup, set_up
 from agents.core.effects import OpenTransaction, TransactionKey, Unit
 from agents.errors import TimedOutError
@@ -37,9 +37,10 @@ def agent(tmp_path):
     made.ledger.close()
 
 
-def says(agent, **changes):
-    """What the daemon said of its link just now."""
-    write_health(agent.home, {"at": agent.clock.now().isoformat(), "links": [UP | changes], "channel": None})
+def says(agent, crew=None, **changes):
+    """What the daemon said of its link and of its crew just now."""
+    said = {"links": [UP | changes], "channel": None, "issuing_processes": crew}
+    write_health(agent.home, {"at": agent.clock.now().isoformat(), **said})
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,20 @@ def says(agent, **changes):
 def test_a_link_is_well_if_it_is_up_and_takes_messages(agent, changes, healthy):
     says(agent, **changes)
     assert overview(agent, 1)["healthy"] is healthy
+
+
+@pytest.mark.parametrize(("troubles", "healthy"), [([], True), (["process 7 has not spoken yet"], False)])
+def test_an_agent_is_well_if_all_its_issuing_processes_are(agent, troubles, healthy):
+    says(agent, crew={"running": 2, "wanted": 2, "troubles": troubles})
+    assert condition(agent)["healthy"] is healthy
+
+
+@pytest.mark.parametrize(("seconds", "healthy"), [(14, True), (15, False)])
+def test_a_daemon_that_says_nothing_for_long_is_not_well(agent, seconds, healthy):
+    says(agent)
+    agent.clock.move(seconds=seconds)
+    seen = condition(agent)
+    assert (seen["healthy"], seen["silent"]) == (healthy, not healthy)
 
 
 @pytest.mark.parametrize(

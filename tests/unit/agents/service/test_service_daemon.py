@@ -10,9 +10,10 @@ from kit.services import TestLog
 
 from agents.core.effects import RecordPartner, Unit
 from agents.errors import ConfigurationError
+from agents.ports import Member
 from agents.service import daemon as module
-from agents.service.daemon import Daemon, Link
-from agents.service.supervision import Worker
+from agents.service.daemon import Daemon
+from agents.service.supervision import Link, Worker
 from protocol.topology import reply_queue
 from protocol.transaction import Role
 
@@ -136,23 +137,34 @@ def test_a_broker_that_is_down_shows(world, start):
 
 
 class Crew:
-    """Two processes, of which the second cannot be started."""
+    """Three processes: one speaks for itself, what the second should say another said before it, the third cannot be
+    started."""
 
-    wanted, running = 2, 0
+    wanted = 3
+
+    def __init__(self, world):
+        said = {"at": world.clock.now().isoformat(), "links": [{"connected": False, "last_error": "no route"}]}
+        self._members = (Member(7, said | {"pid": 7}), Member(8, said | {"pid": 6}))
 
     def tend(self):
-        self.running = 1
         raise OSError("too many processes")
 
+    def members(self):
+        return self._members
+
     def stop(self, grace):
-        self.running = 0
+        self._members = ()
 
 
-def test_how_many_processes_issue_is_said_once_there_is_somebody_to_issue_for(world, start):
-    running = start(crew=Crew())
+def test_how_the_issuing_processes_fare_is_said_once_there_is_somebody_to_issue_for(world, start):
+    running = start(crew=Crew(world))
     assert running.says(lambda report: report["links"] == [])["issuing_processes"] is None
     know(world, C, agreed=True)
-    running.says(lambda report: report["issuing_processes"] == {"running": 2, "wanted": 3})
+    said = running.says(lambda report: report["issuing_processes"])["issuing_processes"]
+    assert (said["running"], said["wanted"]) == (3, 4)
+    absent, unreached, unheard = said["troubles"]
+    assert absent.startswith("1 of 3 do not run")
+    assert (unreached, unheard) == ("process 7 is not connected: no route", "process 8 has not spoken yet")
     assert "too many processes" in running.log.reasons("no more issuing processes")
 
 
