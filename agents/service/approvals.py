@@ -13,13 +13,14 @@ from agents.ports import TransactionRecord
 from agents.service.answering import Answer, Answering, Judged
 from agents.service.inbox import Inbox
 from agents.service.isolation import Fault, alone
+from agents.service.retries import Doubling, Retries
 from agents.service.rotation import PAGE, Rotation
 from agents.service.workplace import Workplace
 from protocol.envelope import Opened, UntimelyError
 from protocol.errors import PROBLEM_TEXT_MAX, Problem, ProblemCode, printable, problem
 from protocol.transaction import Event, Role, State, step
 
-LATER_SECONDS = 60.0
+LATER = Doubling(15.0, 60.0)
 """How long a held request that could not be decided is left alone."""
 
 _TOO_LATE = "nothing was issued: the partner has to enroll again, with a new invitation if it has no certificate yet"
@@ -32,14 +33,14 @@ class Approvals:
         self._ledger, self._clock, self._log = place.ledger, place.clock, place.log
         self._answering, self._inbox = answering, inbox
         self._decided = Rotation(self._decided_after, PAGE)
-        self._later: dict[TransactionKey, float] = {}
-        """Held requests that could not be decided: when to try again (monotonic)."""
+        self._later = Retries[TransactionKey, str](LATER)
+        """Held requests that could not be decided."""
 
     def carry_out(self) -> bool:
         """Answer what an operator has decided. Whether there is something to send. Raises `LedgerUnavailableError`."""
         now = self._clock.monotonic()
-        self._later = {key: due for key, due in self._later.items() if due > now}
-        answered = [self._try(record) for record in self._decided.next_page() if record.key not in self._later]
+        self._later.keep(now)
+        answered = [self._try(record) for record in self._decided.next_page() if self._later.is_due(record.key, now)]
         return any(answered)
 
     def expire(self) -> None:
@@ -60,7 +61,7 @@ class Approvals:
             self._log.error("policy unusable", partner=record.key.partner, why=str(error), fix=fix)
             decided = Fault(str(error))
         if isinstance(decided, Fault):
-            self._later[record.key] = self._clock.monotonic() + LATER_SECONDS
+            self._later.put_off(record.key, self._clock.monotonic(), decided.reason)
             return False
         return decided
 

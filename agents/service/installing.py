@@ -6,7 +6,6 @@ The credential in use stays untouched until both ends of the channel have seen t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -22,28 +21,21 @@ from agents.ports import (
     TransactionRecord,
 )
 from agents.service.isolation import Fault, alone
+from agents.service.retries import Doubling, Retries
 from agents.service.rotation import PAGE, Rotation
 from agents.service.stored import granted
 from agents.service.workplace import Workplace
 from protocol.envelope import Sealer
 from protocol.errors import Problem, ProblemCode, problem
 from protocol.messages import Delivered, Rejected, Verified
-from protocol.names import OrganisationName, SerialNumber
+from protocol.names import OrganisationName, SerialNumber, TransactionId
 from protocol.transaction import Event, Role, State
 
 PATIENCE = timedelta(minutes=10)
 """How long a step that fails is tried before the certificate is given up; issuers wait longer."""
 
-RETRY_FIRST = 0.5
-RETRY_MAX = 15.0
-"""Seconds between two tries; doubled from the first to the longest."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Retry:
-    due: float
-    wait: float
-    why: str
+RETRY = Doubling(0.5, 15.0)
+"""Between two tries."""
 
 
 class Installing:
@@ -60,12 +52,12 @@ class Installing:
         self._us, self._ledger, self._clock, self._log = place.us, place.ledger, place.clock, place.log
         self._issuer, self._sealer, self._store, self._dialer = issuer, sealer, store, dialer
         self._underway = Rotation(self._underway_after, PAGE)
-        self._retries: dict[str, _Retry] = {}
+        self._retries = Retries[TransactionId, str](RETRY)
 
     def work(self) -> None:
         """Take every transaction that is on its way one step further. Raises `LedgerUnavailableError`."""
         for record in self._underway.next_page():
-            if self._is_due(record):
+            if self._retries.is_due(record.key.id, self._clock.monotonic()):
                 step = alone(partial(self._advance, record), self._log, "installing a credential")
                 if isinstance(step, Fault):
                     self._abandon(record, step.reason)
@@ -76,11 +68,7 @@ class Installing:
 
     def concern(self) -> str | None:
         """Why a credential is not verified yet and will be tried again; None if none waits for that."""
-        return next((retry.why for retry in tuple(self._retries.values())), None)
-
-    def _is_due(self, record: TransactionRecord) -> bool:
-        retry = self._retries.get(record.key.id)
-        return retry is None or self._clock.monotonic() >= retry.due
+        return next(iter(self._retries.whys(self._clock.monotonic())), None)
 
     def _advance(self, record: TransactionRecord) -> None:
         certificate = self._ledger.certificate(self._issuer, record.serial) if record.serial else None
@@ -88,7 +76,7 @@ class Installing:
             raise TypeError(f"the ledger holds no certificate for transaction {record.key.id}")
         try:
             self._step(record, certificate)
-            self._retries.pop(record.key.id, None)
+            self._retries.settle(record.key.id)
         except LedgerUnavailableError:
             raise
         except AgentError as error:
@@ -156,10 +144,8 @@ class Installing:
         return self._dialer.dial(partner.endpoint, credential, anchors, self._us, self._issuer, now)
 
     def _try_again(self, record: TransactionRecord, error: AgentError) -> None:
-        last = self._retries.get(record.key.id)
-        wait = min(last.wait * 2, RETRY_MAX) if last else RETRY_FIRST
-        self._retries[record.key.id] = _Retry(self._clock.monotonic() + wait, wait, str(error))
-        self._log.warning("will try again", transaction=record.key.id, why=str(error), again_in_seconds=wait)
+        wait = self._retries.put_off(record.key.id, self._clock.monotonic(), str(error))
+        self._log.warning("will try again", transaction=record.key.id, why=str(error), again_in_seconds=round(wait, 1))
 
     def _give_up(self, record: TransactionRecord, certificate: CertificateRecord, error: AgentError) -> None:
         """End the transaction, and tell the issuer, so that it withdraws the certificate.
@@ -187,7 +173,7 @@ class Installing:
         if record.serial:
             self._take_out_of_use(record.serial)
         self._move(record, Event.UNUSABLE, problems=(reason,))
-        self._retries.pop(record.key.id, None)
+        self._retries.settle(record.key.id)
 
     def _confirmation(
         self, record: TransactionRecord, certificate: CertificateRecord, result: Verified | Delivered | Rejected

@@ -6,20 +6,17 @@ from typing import NamedTuple
 
 from agents.core.effects import Audit, MarkPublished, MoveTransaction, Unit
 from agents.ports import Bus, LinkHealth, OutboxRecord, Outgoing, PublishOutcome
+from agents.service.retries import Doubling, Retries
 from agents.service.workplace import Workplace
-from protocol.names import OrganisationName
+from protocol.names import OrganisationName, TransactionId
 from protocol.topology import out_exchange, reply_queue, request_queue
 from protocol.transaction import Event, Role, State, step
 
 BATCH = 64
 """Messages that are published before their confirms are collected."""
 
-BACKOFF_FIRST = 1.0
-BACKOFF_MAX = 30.0
-"""Seconds before a message that the broker did not take is tried again; doubled from the first to the longest."""
-
-FORGOTTEN_AFTER = 60.0
-"""Seconds after which a message that is due and was not tried again has left by another way, or has been given up."""
+BACKOFF = Doubling(1.0, 30.0)
+"""Before a message that the broker did not take is tried again."""
 
 _REASONS = {
     PublishOutcome.RETURNED: "no queue is bound for it: the broker's definitions must name both organisations",
@@ -29,14 +26,23 @@ _REASONS = {
 }
 
 
-class _Retry(NamedTuple):
-    """A message that the broker did not take: when to try it again (monotonic), how long the wait before that is."""
+class _Place(NamedTuple):
+    """Which message of which transaction: sequences alone are the same in many ledgers."""
 
-    due: float
-    wait: float
+    transaction: TransactionId
+    sequence: int
+
+
+class _Obstacle(NamedTuple):
+    """Why the broker did not take a message to a partner."""
+
     partner: OrganisationName
     outcome: PublishOutcome
     why: str
+
+
+def _place(row: OutboxRecord) -> _Place:
+    return _Place(row.key.id, row.sequence)
 
 
 def reason(outcome: PublishOutcome, health: LinkHealth) -> str:
@@ -67,7 +73,7 @@ class Relay:
     def __init__(self, place: Workplace, link: OrganisationName, bus: Bus) -> None:
         self._us, self._ledger, self._clock, self._log = place.us, place.ledger, place.clock, place.log
         self._link, self._bus = link, bus
-        self._retries: dict[int, _Retry] = {}
+        self._retries = Retries[_Place, _Obstacle](BACKOFF)
 
     def flush(self, rows: tuple[OutboxRecord, ...] | None = None) -> int:
         """Publish what is due (or those of `rows` that are) and record what was confirmed. Returns how many were.
@@ -78,7 +84,7 @@ class Relay:
         health = self._bus.health()
         if not health.connected or health.blocked is not None:
             return 0
-        due = self._due() if rows is None else [row for row in rows if self._is_due(row.sequence)]
+        due = self._due() if rows is None else self._those_due(rows)
         if not due:
             return 0
         outcomes = self._bus.publish([outgoing(self._us, row) for row in due]).outcomes()
@@ -94,8 +100,7 @@ class Relay:
 
     def concern(self) -> str | None:
         """Why a message waits that the broker did not take; None if none waits for that. May be asked by any thread."""
-        oldest = self._clock.monotonic() - FORGOTTEN_AFTER
-        waiting = (retry for retry in tuple(self._retries.values()) if retry.due > oldest)
+        waiting = self._retries.whys(self._clock.monotonic())
         return next((f"A message to {one.partner} waits: {one.why.rstrip('.')}." for one in waiting), None)
 
     def _due(self) -> list[OutboxRecord]:
@@ -103,34 +108,29 @@ class Relay:
         due: list[OutboxRecord] = []
         page = self._ledger.outbox(self._link, BATCH)
         while page and len(due) < BATCH:
-            due += [row for row in page if self._is_due(row.sequence)]
+            due += self._those_due(page)
             page = self._ledger.outbox(self._link, BATCH, page[-1].sequence) if len(page) == BATCH else ()
         return due[:BATCH]
 
-    def _is_due(self, sequence: int) -> bool:
-        retry = self._retries.get(sequence)
-        return retry is None or retry.due <= self._clock.monotonic()
+    def _those_due(self, rows: tuple[OutboxRecord, ...]) -> list[OutboxRecord]:
+        now = self._clock.monotonic()
+        return [row for row in rows if self._retries.is_due(_place(row), now)]
 
     def _forget(self, confirmed: list[OutboxRecord]) -> None:
         """Wait no longer for the queues that took a message. What the broker refuses stays put off: each try costs the
         channel, and may be refused for what it is."""
-        taken, open_again = {row.sequence for row in confirmed}, {row.key.partner for row in confirmed}
-        oldest = self._clock.monotonic() - FORGOTTEN_AFTER
-        self._retries = {
-            sequence: retry
-            for sequence, retry in self._retries.items()
-            if sequence not in taken
-            and retry.due > oldest
-            and (retry.partner not in open_again or retry.outcome is PublishOutcome.REFUSED)
-        }
+        taken, open_again = {_place(row) for row in confirmed}, {row.key.partner for row in confirmed}
+
+        def waits_on(place: _Place, obstacle: _Obstacle) -> bool:
+            refused = obstacle.outcome is PublishOutcome.REFUSED
+            return place not in taken and (refused or obstacle.partner not in open_again)
+
+        self._retries.keep(self._clock.monotonic(), waits_on)
 
     def _put_off(self, missed: list[OutboxRecord], outcome: PublishOutcome) -> None:
         """Try these again later, more and more rarely, and say once for all of them why."""
         now, why = self._clock.monotonic(), reason(outcome, self._bus.health())
-        for row in missed:
-            last = self._retries.get(row.sequence)
-            wait = min(last.wait * 2, BACKOFF_MAX) if last else BACKOFF_FIRST
-            self._retries[row.sequence] = _Retry(now + wait, wait, row.key.partner, outcome, why)
+        waits = [self._retries.put_off(_place(row), now, _Obstacle(row.key.partner, outcome, why)) for row in missed]
         example = missed[0]
         self._log.warning(
             "not published",
@@ -138,7 +138,7 @@ class Relay:
             count=len(missed),
             transaction=example.key.id,
             type=example.type,
-            again_in_seconds=self._retries[example.sequence].wait,
+            again_in_seconds=round(waits[0], 1),
         )
 
     def _record(self, confirmed: list[OutboxRecord]) -> None:

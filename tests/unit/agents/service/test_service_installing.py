@@ -8,7 +8,7 @@ from kit.envelopes import B, C
 from agents.core.effects import RecordPartner, RevokeCertificate, Unit
 from agents.errors import LedgerUnavailableError, StateError
 from agents.service import installing
-from agents.service.installing import RETRY_FIRST, RETRY_MAX
+from agents.service.installing import RETRY
 from protocol.errors import ProblemCode
 from protocol.names import Fingerprint
 from protocol.transaction import State
@@ -37,7 +37,7 @@ def verified_before(world):
 
 def work(world, rounds=2):
     for _ in range(rounds):
-        world.clock.move(seconds=RETRY_MAX)
+        world.clock.move(seconds=RETRY.longest)
         world.b.work(1)
 
 
@@ -53,10 +53,10 @@ def test_a_credential_that_is_not_confirmed_stays_unused(world, issued):
 def test_an_unreachable_channel_is_tried_again_more_and_more_rarely(world, issued):
     world.b.work(2)
     for _ in range(240):
-        world.clock.move(seconds=RETRY_FIRST)
+        world.clock.move(seconds=RETRY.first)
         world.b.installing.work()
     tries = world.b.dialer.calls
-    assert 120 / RETRY_MAX <= tries <= 120 / RETRY_MAX + 6
+    assert 120 / RETRY.longest <= tries <= 120 / RETRY.longest + 6
     assert world.b.state(issued) is State.INSTALLED
     assert "localhost:1" in str(world.b.installing.concern())
 

@@ -16,7 +16,7 @@ from agents.core.requester import confirmation_message
 from agents.errors import ConfigurationError, LedgerUnavailableError
 from agents.ports import AnchorRecord, PublishOutcome
 from agents.service import answering, approvals, relay, upkeep
-from agents.service.approvals import LATER_SECONDS, PAGE
+from agents.service.approvals import LATER, PAGE
 from protocol.errors import PathError, ProblemCode, problem
 from protocol.messages import Delivered, Issued, Pending, Refused, Rejected
 from protocol.names import Fingerprint
@@ -267,7 +267,7 @@ def test_while_the_policy_cannot_be_read_a_decided_request_stays_held_and_is_tol
     assert (world.issuer.states(), len(world.said())) == ([State.PENDING], 1)
     assert world.issuer.log.reasons("policy unusable") == ["line 3 of client-b.toml"]
     world.issuer.policies[B] = good
-    world.clock.move(seconds=LATER_SECONDS)
+    world.clock.move(seconds=LATER.longest)
     world.issuer.tend()
     assert world.issuer.states() == [State.ISSUED]
 
@@ -514,7 +514,7 @@ def test_a_confirm_that_comes_late_is_not_waited_for_and_marks_no_later_reply(wo
     world.issuer.work()
     assert len(world.issuer.ledger.outbox(C, 10)) == 1
     world.broker.routes[out_exchange(C), reply_queue(B)] = queue
-    world.clock.move(seconds=relay.BACKOFF_MAX)
+    world.clock.move(seconds=relay.BACKOFF.longest)
     world.issuer.tend()
     assert isinstance(results(world)[-1], Issued)
     assert world.issuer.ledger.outbox(C, 10) == ()
@@ -534,10 +534,10 @@ def test_a_reply_that_comes_back_is_tried_again_more_and_more_rarely(world):
         world.clock.move(seconds=2)
         world.issuer.upkeep.work()
     tries = world.broker.published[row.body]
-    assert 300 / relay.BACKOFF_MAX <= tries <= 300 / relay.BACKOFF_MAX + 8
+    assert 300 / relay.BACKOFF.longest <= tries <= 300 / relay.BACKOFF.longest + 8
     assert "no queue is bound" in world.issuer.log.reasons("not published")[0]
     world.broker.routes[out_exchange(C), reply_queue(B)] = queue
-    world.clock.move(seconds=relay.BACKOFF_MAX)
+    world.clock.move(seconds=relay.BACKOFF.longest)
     world.issuer.tend()
     assert (len(results(world)), world.issuer.ledger.outbox(C, 10)) == (1, ())
 
