@@ -48,6 +48,7 @@ class Event(StrEnum):
     CHANNEL_VERIFIED = "channel verified"
     KEY_ELSEWHERE = "key kept elsewhere"
     CONFIRMED = "confirmation received"
+    UNSEEN = "confirmation of a channel not seen here"
     REJECTED = "rejection received"
     UNCONFIRMED = "no confirmation in time"
 
@@ -83,6 +84,7 @@ TABLE: Mapping[Role, Mapping[tuple[State, Event], State]] = MappingProxyType(
                 **{(state, _E.DECLINED): _S.REFUSED for state in (_S.RECEIVED, _S.PENDING)},
                 (_S.PENDING, _E.TIMED_OUT): _S.EXPIRED,
                 (_S.ISSUED, _E.CONFIRMED): _S.CONFIRMED,
+                (_S.ISSUED, _E.UNSEEN): _S.DELIVERED,
                 (_S.ISSUED, _E.KEY_ELSEWHERE): _S.DELIVERED,
                 (_S.ISSUED, _E.REJECTED): _S.LAPSED,
                 (_S.ISSUED, _E.UNCONFIRMED): _S.LAPSED,

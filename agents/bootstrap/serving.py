@@ -14,7 +14,7 @@ from agents.adapters.tls import TlsChannelListener
 from agents.bootstrap.links import open_link
 from agents.config.agent import parse_listen
 from agents.core.admission import IssuedFacts, admit
-from agents.core.effects import RecordSession, Unit
+from agents.core.issuer import unit_for_session
 from agents.service.daemon import CLOSE_SECONDS, FINISH_SECONDS, Daemon
 from agents.service.reports import link_report
 from protocol.certificate import serial_number
@@ -72,9 +72,7 @@ def make_listener(agent: Agent) -> TlsChannelListener | None:
         return admit(agent.name, _facts(record) if record else None, leaf, agent.clock.now(), agreed=agreed)
 
     def note(statement: ChannelStatement | None, seen: PeerView, partner: OrganisationName) -> None:
-        partner_saw = statement.sees.model_dump_json() if statement else None
-        session = RecordSession(partner, agent.clock.now(), seen.model_dump_json(), partner_saw)
-        agent.ledger.commit([Unit((session,))])
+        agent.ledger.commit([unit_for_session(statement, seen, partner, agent.name, agent.clock.now())])
 
     return TlsChannelListener(
         organisation=agent.name,

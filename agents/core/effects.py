@@ -85,6 +85,15 @@ class RevokeCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkShown:
+    """A certificate that we issued was shown on our channel by its holder, and admitted. The first time stands."""
+
+    serial: SerialNumber
+    issuer: OrganisationName
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RecordPartner:
     """Insert or update what we know of a partner. A None leaves a column as it is."""
 
@@ -225,6 +234,7 @@ Effect = (
     | MoveTransaction
     | RecordCertificate
     | RevokeCertificate
+    | MarkShown
     | RecordPartner
     | PinAnchor
     | RecordInvitation

@@ -14,6 +14,7 @@ from agents.core.effects import (
     Audit,
     ConsumeInvitation,
     Effect,
+    MarkShown,
     MoveTransaction,
     OpenTransaction,
     PinAnchor,
@@ -31,12 +32,14 @@ from protocol.messages import (
     NOTE_MAX,
     NOTES_MAX,
     PROBLEMS_MAX,
+    ChannelStatement,
     Delivered,
     EnrollmentAcknowledgement,
     EnrollmentConfirmation,
     EnrollmentReply,
     Issued,
     Message,
+    PeerView,
     Pending,
     Rejected,
     Verified,
@@ -174,42 +177,59 @@ def _outgoing(case: Case, sealed: bytes, now: datetime) -> StoreMessage:
     return StoreMessage(case.key, "enrollment.reply", sealed, now, outgoing=True, link=us)
 
 
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """A certificate that we issued, whose transaction is not closed yet."""
+
+    key: TransactionKey
+    serial: SerialNumber
+    issuer: OrganisationName
+
+
 def unit_for_confirmation(
-    key: TransactionKey,
-    before: State,
-    serial: SerialNumber,
-    confirmation: EnrollmentConfirmation,
-    us: OrganisationName,
-    now: datetime,
+    certificate: Unconfirmed, before: State, confirmation: EnrollmentConfirmation, now: datetime, *, shown: bool
 ) -> tuple[Unit | None, State]:
-    """What a confirmation of the certificate with `serial` records, and the state after it.
+    """What a confirmation of a certificate records, and the state of the transaction after it.
+
+    `shown` is whether our own channel has admitted that very certificate: the requester's word for it is not enough.
 
     None to record where the transaction has been confirmed, or has lapsed, before.
     """
     if before is not State.ISSUED:
         return None, before
     match confirmation.result:
-        case Verified(seen=seen):
-            session = RecordSession(key.partner, now, None, seen.model_dump_json())
-            return _close(key, serial, Event.CONFIRMED, now, session)
+        case Verified():
+            return _close(certificate, Event.CONFIRMED if shown else Event.UNSEEN, now)
         case Delivered():
-            return _close(key, serial, Event.KEY_ELSEWHERE, now)
+            return _close(certificate, Event.KEY_ELSEWHERE, now)
         case Rejected():
-            return _close(key, serial, Event.REJECTED, now, RevokeCertificate(serial, us, now, Event.REJECTED.value))
+            return _withdraw(certificate, Event.REJECTED, now)
         case never:
             assert_never(never)
 
 
-def unit_for_lapse(key: TransactionKey, serial: SerialNumber, us: OrganisationName, now: datetime) -> Unit:
+def unit_for_lapse(certificate: Unconfirmed, now: datetime) -> Unit:
     """Withdraw a certificate that was not confirmed in time: nobody should be able to use it."""
-    withdrawal = RevokeCertificate(serial, us, now, Event.UNCONFIRMED.value)
-    return _close(key, serial, Event.UNCONFIRMED, now, withdrawal)[0]
+    return _withdraw(certificate, Event.UNCONFIRMED, now)[0]
 
 
-def _close(
-    key: TransactionKey, serial: SerialNumber, event: Event, now: datetime, *extra: Effect
-) -> tuple[Unit, State]:
-    after = step(Role.ISSUER, State.ISSUED, event)
+def _withdraw(certificate: Unconfirmed, event: Event, now: datetime) -> tuple[Unit, State]:
+    withdrawal = RevokeCertificate(certificate.serial, certificate.issuer, now, event.value)
+    return _close(certificate, event, now, withdrawal)
+
+
+def _close(certificate: Unconfirmed, event: Event, now: datetime, *extra: Effect) -> tuple[Unit, State]:
+    key, after = certificate.key, step(Role.ISSUER, State.ISSUED, event)
     move = MoveTransaction(key, State.ISSUED, after, now)
-    audit = Audit(now, after.value, key.partner, key.id, f"serial {serial}: {event.value}")
+    audit = Audit(now, after.value, key.partner, key.id, f"serial {certificate.serial}: {event.value}")
     return Unit((move, *extra, audit)), after
+
+
+def unit_for_session(
+    statement: ChannelStatement | None, seen: PeerView, partner: OrganisationName, us: OrganisationName, now: datetime
+) -> Unit:
+    """What a session on our channel records before it is answered: that the admitted certificate was shown, and what
+    each end saw, as far as the partner makes a statement."""
+    partner_saw = statement.sees.model_dump_json() if statement else None
+    session = RecordSession(partner, now, seen.model_dump_json(), partner_saw)
+    return Unit((MarkShown(seen.serial, us, now), session))

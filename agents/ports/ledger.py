@@ -91,6 +91,8 @@ class CertificateRecord:
     not_before: datetime
     not_after: datetime
     revoked_at: datetime | None
+    shown_at: datetime | None
+    """When its holder first showed it on our channel."""
 
 
 @dataclass(frozen=True, slots=True)

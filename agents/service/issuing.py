@@ -14,9 +14,10 @@ from typing import TypeVar
 
 from agents.core.case import Case, key_of, parse
 from agents.core.effects import MarkSent, StoreMessage, TransactionKey, Unit
-from agents.core.issuer import acknowledgement, unit_for_confirmation
+from agents.core.issuer import Unconfirmed, acknowledgement, unit_for_confirmation
 from agents.ports import (
     Bus,
+    CertificateRecord,
     Delivery,
     Outgoing,
     Publication,
@@ -29,7 +30,7 @@ from agents.service.isolation import Fault, alone
 from agents.service.workplace import Workplace
 from protocol.envelope import Sealer, UntimelyError
 from protocol.messages import EnrollmentConfirmation, EnrollmentRequest
-from protocol.names import Fingerprint, OrganisationName, SerialNumber
+from protocol.names import Fingerprint, OrganisationName
 from protocol.topology import out_exchange, reply_queue
 
 BATCH = 64
@@ -167,14 +168,20 @@ class Issuing:
         if certificate is None or Fingerprint.of(certificate.certificate) != body.certificate_digest:
             reason = f"a confirmation of another certificate than the one of transaction {record.key.id}"
             return self._dead(self._inbox.unusable(letter.delivery, reason))
-        return self._record_confirmation(letter, body, record, certificate.serial)
+        return self._record_confirmation(letter, body, record, certificate)
 
     def _record_confirmation(
-        self, letter: Letter, body: EnrollmentConfirmation, record: TransactionRecord, serial: SerialNumber
+        self, letter: Letter, body: EnrollmentConfirmation, record: TransactionRecord, certificate: CertificateRecord
     ) -> _Done:
         """Record a confirmation and answer with the state; a second one changes nothing and is answered alike."""
         now = self._clock.now()
-        unit, state = unit_for_confirmation(record.key, record.state, serial, body, self._us, now)
+        unit, state = unit_for_confirmation(
+            Unconfirmed(record.key, certificate.serial, self._us),
+            record.state,
+            body,
+            now,
+            shown=certificate.shown_at is not None,
+        )
         sealed = self._sealer.seal(acknowledgement(letter.opened.message, body.certificate_digest, state, now))
         reply = self._reply(record.key.partner, record.key.id, ACKNOWLEDGEMENT, sealed)
         if unit is None:

@@ -144,6 +144,9 @@ class Requesting:
         if body.state == "lapsed" and record.state is not State.FAILED:
             fix = "the issuer no longer accepts this certificate: enroll again"
             self._log.error("confirmed too late", **facts, fix=fix)
+        elif body.state == "delivered" and record.state is State.VERIFIED:
+            fix = "ask the issuer's operator whether its channel and its issuing processes share one ledger"
+            self._log.warning("the issuer has not seen the channel that was verified here", **facts, fix=fix)
         else:
             self._log.info("acknowledged", **facts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from agents.core.issuer import unit_for_lapse
+from agents.core.issuer import Unconfirmed, unit_for_lapse
 from agents.ports import OutboxRecord
 from agents.service.answering import Answering
 from agents.service.approvals import Approvals
@@ -56,7 +56,9 @@ class Upkeep:
             Role.ISSUER, {State.ISSUED}, PAGE, updated_before=now - self._confirm_within
         )
         units = {
-            record.key: unit_for_lapse(record.key, record.serial, self._us, now) for record in late if record.serial
+            record.key: unit_for_lapse(Unconfirmed(record.key, record.serial, self._us), now)
+            for record in late
+            if record.serial
         }
         for key, recorded in zip(units, self._ledger.commit([*units.values()]), strict=True):
             if recorded:  # else another process recorded a confirmation in this very moment

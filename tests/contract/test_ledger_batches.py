@@ -23,6 +23,7 @@ from kit.ledger_units import (
     opened,
     pinned,
     serial,
+    shown,
     stored,
 )
 
@@ -41,6 +42,7 @@ effects = some.one_of(
     some.builds(fx.RecordApproval, some.builds(key, numbers), some.booleans(), some.just("word"), some.just(NOW)),
     some.builds(certified, numbers, subject=partners),
     some.builds(fx.RevokeCertificate, some.builds(serial, numbers), some.just(US), some.just(NOW), some.just("why")),
+    some.builds(shown, numbers),
     some.builds(fx.RecordPartner, partners, some.just(NOW), agreed=some.none() | some.booleans()),
     some.builds(pinned, some.sampled_from([b"root", b"forged"]), partner=partners),
     some.builds(invited, numbers),

@@ -24,6 +24,7 @@ from kit.ledger_units import (
     opened,
     pinned,
     serial,
+    shown,
     stored,
     transaction_id,
     unit,
@@ -236,6 +237,7 @@ def test_a_certificate_is_kept_as_it_was_issued(ledger):
         not_before=NOW,
         not_after=NOW + timedelta(days=90),
         revoked_at=None,
+        shown_at=None,
     )
 
 
@@ -259,6 +261,15 @@ def test_a_revocation_stands_from_the_first_one_on(ledger):
 def test_revoking_an_unknown_certificate_is_not_taken_for_done(ledger):
     commit(ledger, certified(7))
     assert not commit(ledger, fx.RevokeCertificate(serial(7), PARTNER, NOW, "superseded"))
+
+
+def test_a_certificate_was_shown_from_the_first_time_on(ledger):
+    commit(ledger, certified(7), certified(8), certified(7, issuer=PARTNER, subject=US))
+    assert commit(ledger, shown(7))
+    assert commit(ledger, shown(7, at=LATER))
+    assert ledger.certificate(US, serial(7)).shown_at == NOW
+    assert (ledger.certificate(US, serial(8)).shown_at, ledger.certificate(PARTNER, serial(7)).shown_at) == (None, None)
+    assert commit(ledger, shown(9))
 
 
 def test_certificates_are_listed_newest_first(ledger):

@@ -51,6 +51,10 @@ def certified(number: int, **changes: Any) -> fx.RecordCertificate:
     return replace(effect, **changes)
 
 
+def shown(number: int, **changes: Any) -> fx.MarkShown:
+    return replace(fx.MarkShown(serial(number), US, NOW), **changes)
+
+
 def invited(number: int, **changes: Any) -> fx.RecordInvitation:
     return replace(fx.RecordInvitation(invitation_id(number), PARTNER, SECRET, NOW, LATER), **changes)
 

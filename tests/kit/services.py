@@ -28,6 +28,7 @@ from agents.adapters.ledger import open_ledger
 from agents.adapters.tls import TlsChannelDialer, TlsChannelListener
 from agents.core.admission import IssuedFacts, admit
 from agents.core.effects import TransactionKey
+from agents.core.issuer import unit_for_session
 from agents.core.policy import Policy
 from agents.core.requester import Enrollment
 from agents.errors import ConfigurationError, LedgerUnavailableError
@@ -42,7 +43,7 @@ from protocol.certificate import serial_number
 from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
 from protocol.envelope import reread
 from protocol.invitation import Invitation
-from protocol.messages import Endpoint, Message
+from protocol.messages import ChannelStatement, Endpoint, Message, PeerView
 from protocol.names import Fingerprint, OrganisationName
 from protocol.path import load_certificate
 from protocol.transaction import State
@@ -167,6 +168,10 @@ class Issuer(Party):
     def certificates(self) -> int:
         return len(self.ledger.certificates())
 
+    def note_session(self, statement: ChannelStatement | None, seen: PeerView, partner: OrganisationName) -> None:
+        """As the listener records it."""
+        self.ledger.commit([unit_for_session(statement, seen, partner, self.name, self.clock.now())])
+
     def admits(self, certificate: bytes) -> OrganisationName:
         """As the listener asks. Raises `ProtocolError`."""
         record = self.ledger.certificate(self.name, serial_number(load_certificate(certificate)))
@@ -290,7 +295,7 @@ class World:
             intermediates=(der(issuing.certificate),),
             listen=("127.0.0.1", 0),
             admission=self.issuer.admits,
-            sink=lambda *_: None,
+            sink=self.issuer.note_session,
             clock=SystemClock(),
             log=self.issuer.log,
         )

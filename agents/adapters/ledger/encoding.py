@@ -67,6 +67,7 @@ WRITES: Mapping[type[fx.Effect], Encode] = MappingProxyType(
         fx.MoveTransaction: _each(st.move_transaction, r.move, exact=True),
         fx.RecordCertificate: _each(st.insert_certificate, r.certificate, exact=True),
         fx.RevokeCertificate: _each(st.revoke_certificate, r.revocation, exact=True),
+        fx.MarkShown: _each(st.mark_shown, r.shown),
         fx.RecordPartner: _each(st.upsert_partner, r.partner),
         fx.PinAnchor: _pin_anchor,
         fx.RecordInvitation: _each(st.insert_invitation, r.invitation, exact=True),

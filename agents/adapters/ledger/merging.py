@@ -21,6 +21,7 @@ SUBJECT: Mapping[type[fx.Effect], Callable[[Any], Hashable]] = MappingProxyType(
         fx.RecordApproval: lambda effect: effect.key,
         fx.RecordCertificate: lambda effect: (effect.issuer, effect.serial),
         fx.RevokeCertificate: lambda effect: (effect.issuer, effect.serial),
+        fx.MarkShown: lambda effect: (effect.issuer, effect.serial),
         fx.RecordPartner: lambda effect: ("partner", effect.name),
         fx.PinAnchor: lambda effect: ("partner", effect.partner),
         fx.RecordInvitation: lambda effect: ("invitation", effect.id),

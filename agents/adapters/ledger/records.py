@@ -87,6 +87,7 @@ def certificate_record(row: Row) -> CertificateRecord:
         not_before=moment(row.not_before),
         not_after=moment(row.not_after),
         revoked_at=None if row.revoked_at is None else moment(row.revoked_at),
+        shown_at=None if row.shown_at is None else moment(row.shown_at),
     )
 
 

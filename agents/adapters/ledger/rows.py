@@ -76,6 +76,11 @@ def revocation(effect: fx.RevokeCertificate) -> Row:
     }
 
 
+def shown(effect: fx.MarkShown) -> Row:
+    """Of `mark_shown`."""
+    return {"key_issuer": str(effect.issuer), "key_serial": str(effect.serial), "at": micros(effect.at)}
+
+
 def partner(effect: fx.RecordPartner) -> Row:
     """Of `upsert_partner`."""
     return {

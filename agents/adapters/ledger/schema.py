@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration that leaves the tables as they are written here."""
 
 Words = Text().with_variant(Text(collation="C"), "postgresql")
@@ -143,6 +143,7 @@ certificates = _table(
     Column("revoked_at", Moment),
     Column("revocation_reason", Words),
     Column("certificate", LargeBinary, nullable=False),
+    Column("shown_at", Moment),
     Index("certificates_by_serial", "issuer", "serial", unique=True),
     Index("certificates_by_subject", "subject", "sequence"),
     Index("certificates_by_public_key", "public_key", "subject"),

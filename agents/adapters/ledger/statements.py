@@ -74,7 +74,7 @@ def insert_invitation(insert: Insert) -> ClauseElement:
 
 def insert_certificate(insert: Insert) -> ClauseElement:
     """Changes no row if the issuer has the serial."""
-    without = {"sequence", "revoked_at", "revocation_reason"}
+    without = {"sequence", "revoked_at", "revocation_reason", "shown_at"}
     return _plain(insert, s.certificates, without).on_conflict_do_nothing()
 
 
@@ -113,6 +113,16 @@ def revoke_certificate(_: Insert) -> ClauseElement:
             revoked_at=func.coalesce(c.revoked_at, bindparam("at", type_=s.Moment)),
             revocation_reason=func.coalesce(c.revocation_reason, bindparam("reason", type_=s.Words)),
         )
+    )
+
+
+def mark_shown(_: Insert) -> ClauseElement:
+    """The first mark stands."""
+    c = s.certificates.c
+    return (
+        update(s.certificates)
+        .where(c.issuer == bindparam("key_issuer"), c.serial == bindparam("key_serial"), c.shown_at.is_(None))
+        .values(shown_at=bindparam("at"))
     )
 
 

@@ -29,6 +29,7 @@ LISTED = [
     (Role.ISSUER, Event.DECLINED, UNDECIDED, State.REFUSED),
     (Role.ISSUER, Event.TIMED_OUT, [State.PENDING], State.EXPIRED),
     (Role.ISSUER, Event.CONFIRMED, [State.ISSUED], State.CONFIRMED),
+    (Role.ISSUER, Event.UNSEEN, [State.ISSUED], State.DELIVERED),
     (Role.ISSUER, Event.KEY_ELSEWHERE, [State.ISSUED], State.DELIVERED),
     (Role.ISSUER, Event.REJECTED, [State.ISSUED], State.LAPSED),
     (Role.ISSUER, Event.UNCONFIRMED, [State.ISSUED], State.LAPSED),

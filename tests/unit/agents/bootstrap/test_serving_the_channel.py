@@ -14,7 +14,9 @@ from agents.core.pem import parse_certificates
 from agents.errors import ConfigurationError, StateError
 from protocol.certificate import fingerprint, serial_number
 from protocol.errors import PathError
-from protocol.names import OrganisationName, TransactionId
+from protocol.messages import PeerView
+from protocol.names import Fingerprint, OrganisationName, TransactionId
+from protocol.path import load_certificate
 
 B = OrganisationName("client-b")
 
@@ -51,6 +53,21 @@ def test_a_partner_is_admitted_for_as_long_as_its_agreement_is_there(agent, leaf
     agent.clock.move(seconds=LOOK_SECONDS)
     with pytest.raises(PathError, match="client-b, with whom the issuer has no agreement any more"):
         make_listener(agent).admission(leaf)
+
+
+def test_a_session_is_on_record_with_the_certificate_that_was_shown_when_it_is_answered(agent, leaf):
+    seen = PeerView(
+        certificate=Fingerprint.of(leaf),
+        serial=serial_number(load_certificate(leaf)),
+        subject="",
+        names=(),
+        tls_version="TLSv1.3",
+        cipher="x",
+    )
+    assert agent.ledger.certificate(agent.name, seen.serial).shown_at is None
+    make_listener(agent).sink(None, seen, B)
+    assert agent.ledger.certificate(agent.name, seen.serial).shown_at == agent.clock.now()
+    assert agent.ledger.last_session(B).we_saw == seen.model_dump_json()
 
 
 def test_an_agreement_that_cannot_be_read_admits_nobody(agent, leaf):

@@ -13,6 +13,7 @@ from agents.core.case import Case, Requester, authenticate, judge, key_of, parse
 from agents.core.effects import (
     Audit,
     ConsumeInvitation,
+    MarkShown,
     MoveTransaction,
     OpenTransaction,
     PinAnchor,
@@ -26,6 +27,7 @@ from agents.core.effects import (
 from agents.core.issuer import (
     REPLY_LIFETIME,
     Issuance,
+    Unconfirmed,
     acknowledgement,
     refused,
     renew_after,
@@ -35,6 +37,7 @@ from agents.core.issuer import (
     unit_for_lapse,
     unit_for_pending,
     unit_for_refused,
+    unit_for_session,
 )
 from agents.core.policy import Approved, Held, Refused
 from protocol.csr import build_csr, parse_csr
@@ -45,6 +48,7 @@ from protocol.messages import (
     NOTE_MAX,
     NOTES_MAX,
     PROBLEMS_MAX,
+    ChannelStatement,
     Delivered,
     EnrollmentConfirmation,
     EnrollmentRequest,
@@ -363,23 +367,24 @@ def test_what_was_asked_for_and_is_not_in_the_certificate_stands_in_the_trail():
 # --- confirmations
 
 
-SESSION = RecordSession(B, LATER, None, SEEN.model_dump_json())
 WITHDRAWN = RevokeCertificate(SERIAL, C, LATER, "rejection received")
 OUTCOMES = [
-    (Verified(seen=SEEN), State.CONFIRMED, "confirmation received", (SESSION,)),
-    (Delivered(), State.DELIVERED, "key kept elsewhere", ()),
-    (Rejected(problem=FAULT), State.LAPSED, "rejection received", (WITHDRAWN,)),
+    (Verified(seen=SEEN), True, State.CONFIRMED, "confirmation received", ()),
+    (Verified(seen=SEEN), False, State.DELIVERED, "confirmation of a channel not seen here", ()),
+    (Delivered(), True, State.DELIVERED, "key kept elsewhere", ()),
+    (Delivered(), False, State.DELIVERED, "key kept elsewhere", ()),
+    (Rejected(problem=FAULT), True, State.LAPSED, "rejection received", (WITHDRAWN,)),
 ]
 
 
-def confirmed(result, before):
+def confirmed(result, before, *, shown=True):
     confirmation = EnrollmentConfirmation(certificate_digest=Fingerprint.of(b"c"), result=result)
-    return unit_for_confirmation(KEY, before, SERIAL, confirmation, C, LATER)
+    return unit_for_confirmation(Unconfirmed(KEY, SERIAL, C), before, confirmation, LATER, shown=shown)
 
 
-@pytest.mark.parametrize(("result", "after", "why", "effects"), OUTCOMES)
-def test_a_confirmation_closes_the_transaction(result, after, why, effects):
-    unit, state = confirmed(result, State.ISSUED)
+@pytest.mark.parametrize(("result", "shown", "after", "why", "effects"), OUTCOMES)
+def test_a_confirmation_closes_the_transaction(result, shown, after, why, effects):
+    unit, state = confirmed(result, State.ISSUED, shown=shown)
     move, audit = (
         MoveTransaction(KEY, State.ISSUED, after, LATER),
         Audit(LATER, after, B, TRANSACTION, f"serial abc: {why}"),
@@ -395,10 +400,21 @@ def test_a_later_confirmation_changes_nothing(result, before):
 
 def test_a_lapse_withdraws_the_certificate():
     why = "no confirmation in time"
-    assert unit_for_lapse(KEY, SERIAL, C, LATER) == Unit(
+    assert unit_for_lapse(Unconfirmed(KEY, SERIAL, C), LATER) == Unit(
         (
             MoveTransaction(KEY, State.ISSUED, State.LAPSED, LATER),
             RevokeCertificate(SERIAL, C, LATER, why),
             Audit(LATER, "lapsed", B, TRANSACTION, f"serial abc: {why}"),
         )
     )
+
+
+# --- sessions on our channel
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_session_records_which_certificate_was_shown_and_what_each_end_saw(stated):
+    ours = SEEN.model_copy(update={"serial": SerialNumber("cafe")})
+    statement = ChannelStatement(organisation=B, sees=ours) if stated else None
+    session = RecordSession(B, LATER, SEEN.model_dump_json(), ours.model_dump_json() if stated else None)
+    assert unit_for_session(statement, SEEN, B, C, LATER) == Unit((MarkShown(SERIAL, C, LATER), session))

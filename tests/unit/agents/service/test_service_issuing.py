@@ -15,8 +15,17 @@ from agents.core.requester import confirmation_message
 from agents.errors import ConfigurationError, LedgerUnavailableError, StateError
 from protocol.envelope import reread
 from protocol.errors import ProblemCode
-from protocol.messages import Delivered, Endpoint, EnrollmentAcknowledgement, Issued, Pending, Refused
-from protocol.names import DnsName
+from protocol.messages import (
+    Delivered,
+    Endpoint,
+    EnrollmentAcknowledgement,
+    Issued,
+    PeerView,
+    Pending,
+    Refused,
+    Verified,
+)
+from protocol.names import DnsName, SerialNumber
 from protocol.topology import request_queue
 from protocol.transaction import State
 
@@ -395,6 +404,33 @@ def test_a_confirmation_that_comes_twice_is_answered_twice_and_recorded_once(wor
     assert [one.body.state for one in world.said()] == ["delivered", "delivered"]
     assert all(isinstance(one.body, EnrollmentAcknowledgement) for one in world.said())
     assert world.issuer.states() == [State.DELIVERED]
+
+
+def seen_by(world):
+    """What B says it saw of C's channel."""
+    return PeerView(
+        certificate=world.issuer.root, serial=SerialNumber("abc"), subject="", names=(), tls_version="1.3", cipher="x"
+    )
+
+
+def test_a_channel_that_only_the_requester_has_seen_is_not_confirmed(world, partner):
+    world.send(confirm(world, Verified(seen=seen_by(world))))
+    world.issuer.work()
+    assert ([one.body.state for one in world.said()], world.issuer.states()) == (["delivered"], [State.DELIVERED])
+
+
+def test_each_of_several_certificates_is_confirmed_only_if_it_was_shown_itself(world, partner):
+    world.send(partner.sealed(partner.begin(None)), partner.sealed(partner.begin(None)))
+    world.issuer.work()
+    world.broker.queues["replies.client-b"].clear()
+    records = world.issuer.transactions()
+    for record in records[1:]:
+        view = seen_by(world).model_copy(update={"serial": record.serial})
+        world.issuer.note_session(None, view, B)
+    world.send(*(confirm(world, Verified(seen=seen_by(world)), record) for record in records))
+    world.issuer.work()
+    assert [one.body.state for one in world.said()] == ["delivered", "confirmed", "confirmed"]
+    assert world.issuer.states() == [State.DELIVERED, State.CONFIRMED, State.CONFIRMED]
 
 
 # --- what breaks

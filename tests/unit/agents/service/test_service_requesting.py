@@ -460,6 +460,15 @@ def test_a_confirmation_that_came_too_late_is_said_in_the_log(world, sent):
     assert any(event == "confirmed too late" and "enroll again" in said["fix"] for _, event, said in world.b.log.lines)
 
 
+def test_a_channel_that_the_issuer_has_not_seen_is_said_in_the_log(world):
+    world.issuer.note_session = lambda *_: None
+    with world.channel():
+        key = world.b.begin(world.issuer.invite(B))
+        world.run()
+    assert (world.b.state(key), world.issuer.states()) == (State.VERIFIED, [State.DELIVERED])
+    assert any("has not seen the channel" in event for _, event, _ in world.b.log.lines)
+
+
 def test_a_root_that_signs_itself_is_what_the_invitation_pins(world, sent):
     """An issuer cannot slip another root in by putting the pinned one beside it."""
     other = forge_ca("other root", **validity(world.clock))
