@@ -172,6 +172,12 @@ class Ledger(Protocol):
         """Transactions in the order of creation, oldest first, those that follow `after` in it: for work that must come
         to all of them. Filtered where a filter is given; `decided` asks whether an operator's word is recorded."""
 
+    def unacknowledged(
+        self, issuer: OrganisationName, created_after: datetime, limit: int, after: TransactionRecord | None = None
+    ) -> tuple[TransactionRecord, ...]:
+        """Our transactions as a requester of `issuer`, created after a time, whose confirmation is stored and has no
+        acknowledgement on record. In the order of creation, oldest first, those that follow `after` in it."""
+
     def message(self, key: TransactionKey, type: str) -> OutboxRecord | None:
         """The latest stored message of this type in a transaction, incoming or outgoing."""
 

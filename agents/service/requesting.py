@@ -5,18 +5,17 @@ Every step is recorded before the next begins, so that a restart goes on where i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from agents.core.effects import MarkUnpublished, PinAnchor, StoreMessage, TransactionKey, Unit
+from agents.core.effects import PinAnchor, StoreMessage, TransactionKey, Unit
 from agents.core.requester import Accepted, accept, confirmation_message, unit_for_issued, unit_for_move
 from agents.ports import Bus, TransactionRecord
 from agents.service.inbox import Inbox, Letter, Unusable
 from agents.service.isolation import Fault, alone
 from agents.service.partners import Partners
 from agents.service.relay import Relay
-from agents.service.rotation import PAGE, Rotation
+from agents.service.repetition import WAITING
 from agents.service.stored import asked, last_said
 from agents.service.workplace import Workplace
 from protocol.csr import parse_csr
@@ -35,17 +34,6 @@ from protocol.transaction import Event, Role, State
 
 BATCH = 64
 
-WAITING = frozenset({State.CREATED, State.SENT, State.PENDING})
-"""States in which an answer is awaited."""
-
-WATCH_SECONDS = 1.0
-"""How often requests that wait are looked at."""
-
-REPEAT_FIRST = timedelta(seconds=30)
-REPEAT_MAX = timedelta(minutes=10)
-"""Time without an answer after which the same bytes are sent again; doubled from the first to the longest. A held
-request waits the longest from the start: it is repeated only in case the final answer was lost."""
-
 
 class Requesting:
     """Enrollments with one issuer. Used by one thread."""
@@ -56,13 +44,10 @@ class Requesting:
         self._partners = Partners(place, Role.ISSUER)
         self._inbox = Inbox(place, issuer, self._partners)
         self._relay = Relay(place, issuer, bus)
-        self._waiting = Rotation(self._waiting_after, PAGE)
-        self._next_watch = 0.0
-        self._repeat: dict[TransactionKey, tuple[datetime, timedelta]] = {}
         self._set_aside: str | None = None
 
     def work(self, timeout: float) -> int:
-        """One round: send, take answers, send again. Returns how many messages came or went.
+        """One round: send, then take answers. Returns how many messages came or went.
 
         Raises `LedgerUnavailableError`, after which the deliveries come again.
         """
@@ -75,9 +60,6 @@ class Requesting:
                 outcome = self._inbox.unusable(letter.delivery, outcome.reason)
             unusable.extend([outcome] if outcome else [])
         self._discard(unusable)
-        if self._clock.monotonic() >= self._next_watch:
-            self._next_watch = self._clock.monotonic() + WATCH_SECONDS
-            self._watch_waiting()
         return sent + len(deliveries)
 
     def concern(self) -> str | None:
@@ -201,29 +183,6 @@ class Requesting:
         granted = unit_for_move(record.key, record.state, Event.GRANTED, kept.at, None, kept)
         failed = unit_for_move(record.key, State.ISSUED, Event.UNUSABLE, kept.at, error.problems, confirmation)
         return Unit(granted.effects + failed.effects)
-
-    def _watch_waiting(self) -> None:
-        """Give up what has expired; send again, the same bytes, what has had no answer for long."""
-        now = self._clock.now()
-        for record in self._waiting.next_page():
-            if record.expires_at < now:
-                self._ledger.commit([unit_for_move(record.key, record.state, Event.TIMED_OUT, now)])
-                self._log.warning("request expired", transaction=record.key.id, partner=self._issuer)
-            elif record.state is not State.CREATED:
-                self._repeat_if_due(record, now, REPEAT_MAX if record.state is State.PENDING else REPEAT_FIRST)
-        # What is still overdue after that long has been answered or given up.
-        self._repeat = {key: (due, wait) for key, (due, wait) in self._repeat.items() if now < due + REPEAT_MAX}
-
-    def _waiting_after(self, last: TransactionRecord | None) -> Sequence[TransactionRecord]:
-        return self._ledger.next_transactions(Role.REQUESTER, WAITING, PAGE, last, partner=self._issuer)
-
-    def _repeat_if_due(self, record: TransactionRecord, now: datetime, first: timedelta) -> None:
-        due, wait = self._repeat.get(record.key, (record.updated_at + first, first))
-        if now >= due:
-            self._ledger.commit([Unit((MarkUnpublished(record.key, "enrollment.request"),))])
-            self._log.info("request sent again", transaction=record.key.id, partner=self._issuer)
-            wait = min(wait * 2, REPEAT_MAX)
-            self._repeat[record.key] = (now + wait, wait)
 
 
 def _says_again(reply: EnrollmentReply, record: TransactionRecord) -> bool:

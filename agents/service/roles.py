@@ -13,6 +13,7 @@ from agents.service.installing import Installing
 from agents.service.issuing import Issuing
 from agents.service.partners import Partners
 from agents.service.relay import Relay
+from agents.service.repetition import Repetition
 from agents.service.requesting import Requesting
 from agents.service.upkeep import Upkeep
 from agents.service.workplace import Workplace
@@ -26,11 +27,14 @@ class Requester:
     """We, as a requester of one issuer. Used by one thread."""
 
     requesting: Requesting
+    repetition: Repetition
     installing: Installing
 
     def work(self, timeout: float) -> None:
-        """One round: messages, then what is issued is taken a step further. Raises `LedgerUnavailableError`."""
+        """One round: messages, what has to be sent again, then what is issued is taken a step further. Raises
+        `LedgerUnavailableError`."""
         self.requesting.work(timeout)
+        self.repetition.work()
         self.installing.work()
 
     def concern(self) -> str | None:
@@ -47,7 +51,8 @@ def requester(
     dialer: ChannelDialer,
 ) -> Requester:
     """The requester's services for `issuer`."""
-    return Requester(Requesting(place, issuer, bus, sealer), Installing(place, issuer, sealer, store, dialer))
+    installing = Installing(place, issuer, sealer, store, dialer)
+    return Requester(Requesting(place, issuer, bus, sealer), Repetition(place, issuer), installing)
 
 
 @dataclass(frozen=True, slots=True)

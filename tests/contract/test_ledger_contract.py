@@ -213,6 +213,30 @@ def test_transactions_that_wait_for_work_are_filtered(ledger):
     assert listed(decided=False, partner=PARTNER, expires_before=LATER) == [3]
 
 
+CONFIRMATION, ACKNOWLEDGEMENT = "enrollment.confirmation", "enrollment.acknowledgement"
+
+
+def confirmed(number, created_at=NOW, state=State.VERIFIED, partner=PARTNER, role=Role.REQUESTER):
+    """A transaction that has ended, and its confirmation."""
+    name = key(number, partner, role)
+    opening = opened(number, key=name, state=state, created_at=created_at)
+    return opening, stored(number, b"confirmation", key=name, type=CONFIRMATION)
+
+
+def test_confirmations_without_an_acknowledgement_are_found_one_behind_the_other(ledger):
+    commit(ledger, *confirmed(1, LATER), *confirmed(2), *confirmed(3, state=State.FAILED), *confirmed(4))
+    commit(ledger, *confirmed(5, partner=OTHER), *confirmed(6, role=Role.ISSUER))
+    commit(ledger, opened(7, key=key(7, role=Role.REQUESTER), state=State.FAILED))
+    ours = key(4, role=Role.REQUESTER)
+    commit(ledger, stored(4, b"acknowledged", key=ours, type=ACKNOWLEDGEMENT, outgoing=False))
+    long_ago = NOW - timedelta(days=1)
+    first, second = ledger.unacknowledged(PARTNER, long_ago, 2)
+    assert [first.key, second.key] == [key(2, role=Role.REQUESTER), key(3, role=Role.REQUESTER)]
+    assert [one.key.id for one in ledger.unacknowledged(PARTNER, long_ago, 9, second)] == [key(1).id]
+    assert [one.key.id for one in ledger.unacknowledged(PARTNER, NOW, 9)] == [key(1).id]
+    assert [one.key.id for one in ledger.unacknowledged(OTHER, long_ago, 9)] == [key(5).id]
+
+
 def test_many_transactions_are_found_at_once(ledger):
     keys = [key(n) for n in range(1300)]
     ledger.commit([unit(opened(0, key=one)) for one in keys])

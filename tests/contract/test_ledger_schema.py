@@ -61,6 +61,7 @@ def questions(url):
     ledger.list_transactions()
     ledger.list_transactions(Role.ISSUER, [State.PENDING])
     ledger.next_transactions(Role.ISSUER, [State.PENDING], 10, as_listed, decided=True, expires_before=NOW)
+    ledger.unacknowledged(PARTNER, NOW, 10, as_listed)
     ledger.message(key(1), REPLY)
     ledger.outbox(US, limit=10, after=5, stored_before=NOW)
     ledger.certificate(US, serial(1))
@@ -70,7 +71,7 @@ def questions(url):
     ledger.begun_with(invitation_id(1))
     ledger.backlog(NOW)
     ledger.close()
-    assert len(asked) == 14
+    assert len(asked) == 15
     return asked
 
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, TypeVar
 
-from sqlalchemy import BindParameter, Select, bindparam, func, select, tuple_
+from sqlalchemy import BindParameter, Select, bindparam, exists, func, select, tuple_
+from sqlalchemy.sql.elements import ColumnElement
 
 from agents.adapters.ledger import records
 from agents.adapters.ledger import schema as s
@@ -25,7 +26,7 @@ from agents.ports import (
     TransactionRecord,
 )
 from protocol.names import Fingerprint, InvitationId, OrganisationName, SerialNumber
-from protocol.transaction import Role, State
+from protocol.transaction import Role, State, is_final
 
 IN_MAX = 500
 """Most values in one IN list: databases bound the parameters of a statement."""
@@ -63,6 +64,17 @@ _KEY_HOLDERS = (
     .where(s.certificates.c.public_key.in_(_ANY))
     .distinct()
 )
+
+
+def _follows(last: TransactionRecord) -> ColumnElement[bool]:
+    """What comes behind it in the order of creation."""
+    t = s.transactions.c
+    return tuple_(t.created_at, t.id, t.partner) > (micros(last.created_at), str(last.key.id), str(last.key.partner))
+
+
+def _has_message(type: str) -> ColumnElement[bool]:
+    t, m = s.transactions.c, s.messages.c
+    return exists().where(m.transaction_id == t.id, m.partner == t.partner, m.role == t.role, m.type == type)
 
 
 class Queries:
@@ -133,8 +145,7 @@ class Queries:
         t = s.transactions.c
         query = _OLDEST_TRANSACTIONS.where(t.role == str(role), t.state.in_([str(state) for state in states]))
         if after is not None:
-            place = (micros(after.created_at), str(after.key.id), str(after.key.partner))
-            query = query.where(tuple_(t.created_at, t.id, t.partner) > place)
+            query = query.where(_follows(after))
         if partner is not None:
             query = query.where(t.partner == str(partner))
         if decided is not None:
@@ -143,6 +154,23 @@ class Queries:
             query = query.where(t.updated_at < micros(updated_before))
         if expires_before is not None:
             query = query.where(t.expires_at < micros(expires_before))
+        return self._all(query.limit(limit), records.transaction_record)
+
+    def unacknowledged(
+        self, issuer: OrganisationName, created_after: datetime, limit: int, after: TransactionRecord | None = None
+    ) -> tuple[TransactionRecord, ...]:
+        """Our transactions as a requester of `issuer`, created after a time, whose confirmation is stored and has no
+        acknowledgement on record. In the order of creation, oldest first, those that follow `after` in it."""
+        t, behind = s.transactions.c, () if after is None else (_follows(after),)
+        query = _OLDEST_TRANSACTIONS.where(
+            t.role == str(Role.REQUESTER),
+            t.state.in_([str(state) for state in State if is_final(Role.REQUESTER, state)]),
+            t.created_at > micros(created_after),
+            t.partner == str(issuer),
+            _has_message("enrollment.confirmation"),
+            ~_has_message("enrollment.acknowledgement"),
+            *behind,
+        )
         return self._all(query.limit(limit), records.transaction_record)
 
     def message(self, key: TransactionKey, type: str) -> OutboxRecord | None:

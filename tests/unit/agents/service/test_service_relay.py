@@ -14,11 +14,6 @@ from protocol.transaction import State
 REPLIES, REQUESTS = reply_queue(B), request_queue(C)
 
 
-@pytest.fixture
-def created(world):
-    return world.b.begin(world.issuer.invite(B))
-
-
 def unbind(world):
     return world.broker.routes.pop((out_exchange(B), REQUESTS))
 

@@ -8,13 +8,10 @@ from kit.certificates import CLIENT, forge_ca, forge_leaf, new_key
 from kit.envelopes import B, C, D, der, message
 from kit.services import NOWHERE, organisation_now, validity
 
-from agents.adapters.entropy import SystemEntropy
 from agents.core.agreement import Approval
-from agents.core.effects import OpenTransaction, TransactionKey, Unit
+from agents.core.effects import TransactionKey
 from agents.errors import LedgerUnavailableError
-from agents.service import requesting
 from agents.service.enrolling import REQUEST_LIFETIME, take_in
-from agents.service.requesting import PAGE, REPEAT_FIRST, REPEAT_MAX, WATCH_SECONDS
 from protocol.envelope import digest as digest_of
 from protocol.envelope import reread
 from protocol.errors import ProblemCode, problem
@@ -29,23 +26,10 @@ from protocol.messages import (
 )
 from protocol.names import Fingerprint
 from protocol.topology import reply_queue, request_queue
-from protocol.transaction import Role, State
+from protocol.transaction import State
 
 REPLIES, REQUESTS = reply_queue(B), request_queue(C)
 FAULT = problem(ProblemCode.NOT_AUTHORIZED, "names", "x", "y", "Ask.")
-
-
-@pytest.fixture
-def created(world):
-    """A request that is recorded and not sent."""
-    return world.b.begin(world.issuer.invite(B))
-
-
-@pytest.fixture
-def sent(world, created):
-    world.b.work(1)
-    assert world.b.state(created) is State.SENT
-    return created
 
 
 def answer(world, key, body, sender=None):
@@ -134,54 +118,6 @@ def test_a_reply_overtakes_the_confirm_of_its_request(world, created):
     world.clock.move(seconds=2)
     world.b.work(1)
     assert world.b.state(created) in (State.ISSUED, State.INSTALLED)
-
-
-def test_a_request_without_an_answer_is_repeated_behind_a_thousand_younger_ones(world, sent):
-    world.clock.move(seconds=REPEAT_FIRST.total_seconds() + 1)
-    now = world.clock.now()
-    keys = [TransactionKey(Role.REQUESTER, C, SystemEntropy().transaction_id(now)) for _ in range(PAGE)]
-    others = [OpenTransaction(key, State.SENT, Fingerprint.of(b"x"), now, now + REQUEST_LIFETIME) for key in keys]
-    assert all(world.b.ledger.commit([Unit((one,)) for one in others]))
-    world.b.work()
-    assert world.depth(REQUESTS) == 2
-
-
-def test_all_that_wait_for_an_answer_are_looked_at_in_turn(world, monkeypatch):
-    monkeypatch.setattr(requesting, "PAGE", 2)
-    world.b.build()
-    keys = [world.b.begin(world.issuer.invite(B)) for _ in range(5)]
-    world.b.work()
-    world.clock.move(seconds=REPEAT_FIRST.total_seconds() + 1)
-    for _ in range(4):
-        world.b.work()
-        world.clock.move(seconds=WATCH_SECONDS)
-    assert world.depth(REQUESTS) == 2 * len(keys)
-
-
-def test_a_request_without_an_answer_is_repeated_more_and_more_rarely_in_the_same_bytes(world, sent):
-    world.clock.move(seconds=REPEAT_FIRST.total_seconds() + 1)
-    world.b.work(2)
-    assert world.depth(REQUESTS) == 2
-    for _ in range(60):
-        world.clock.move(minutes=1)
-        world.b.work(2)
-    bodies = {held.body for held in world.broker.queues[REQUESTS]}
-    assert bodies == {world.b.sealed(sent)}
-    assert 60 / (REPEAT_MAX.total_seconds() / 60) <= world.depth(REQUESTS) <= 14
-
-
-def test_a_request_that_nobody_answers_expires(world, sent):
-    world.clock.move(seconds=REQUEST_LIFETIME.total_seconds() + 1)
-    world.b.work(2)
-    assert world.b.state(sent) is State.EXPIRED
-
-
-def test_an_answer_after_the_expiry_changes_nothing(world, sent):
-    world.issuer.work()
-    world.clock.move(seconds=REQUEST_LIFETIME.total_seconds() + 1)
-    world.b.requesting._watch_waiting()
-    world.b.work(1)
-    assert (world.b.state(sent), world.depth(REPLIES)) == (State.EXPIRED, 0)
 
 
 # --- answers
@@ -437,20 +373,6 @@ def test_a_key_kept_elsewhere_is_delivered_and_the_channel_left_to_its_holder(wo
     world.run()
     assert (world.b.state(key), world.issuer.states()) == (State.DELIVERED, [State.DELIVERED])
     assert (world.b.dialer.calls, world.b.current) == (0, None)
-
-
-def test_a_held_request_is_repeated_rarely_in_case_the_final_answer_was_lost(world):
-    key = world.b.begin(world.issuer.invite(B, approval=Approval.MANUAL))
-    world.b.work(1)
-    world.issuer.work()
-    world.b.work(1)
-    assert (world.b.state(key), world.depth(REQUESTS)) == (State.PENDING, 0)
-    world.clock.move(seconds=REPEAT_FIRST.total_seconds() + 1)
-    world.b.work(2)
-    assert world.depth(REQUESTS) == 0
-    world.clock.move(seconds=REPEAT_MAX.total_seconds())
-    world.b.work(2)
-    assert world.depth(REQUESTS) == 1
 
 
 def test_a_confirmation_that_came_too_late_is_said_in_the_log(world, sent):
