@@ -14,7 +14,8 @@ Seen = dict[str, Any]
 QUARANTINE_HINT = (
     "Quarantined are messages that were of no use: of strangers, damaged, signed under another root, or out of time. "
     'They changed nothing. The log of `agent run` says why ("message unusable"); the ledger keeps the latest in its '
-    "table quarantine, at most a thousand. If a partner waits for an answer in vain, tell it the reason."
+    "table quarantine, at most a thousand of each virtual host. If a partner waits for an answer in vain, tell it the "
+    "reason."
 )
 
 PROBLEMS_HINT = "Every problem in full, and what to do about it: agent status --json"

@@ -512,6 +512,15 @@ def test_unusable_messages_are_kept_up_to_a_bound(ledger):
     assert ledger.quarantine_count() == QUARANTINE_MAX
 
 
+def test_garbage_from_one_virtual_host_pushes_out_nothing_of_another(ledger):
+    evidence = fx.Quarantine(OTHER, NOW, "not an envelope", b"evidence")
+    garbage = unit(fx.Quarantine(US, NOW, "not an envelope", b"garbage"))
+    commit(ledger, evidence)
+    ledger.commit([garbage] * (QUARANTINE_MAX - 1))
+    ledger.commit([garbage, unit(evidence), *[garbage] * (QUARANTINE_MAX + 10)])
+    assert ledger.quarantine_count() == QUARANTINE_MAX + 2
+
+
 # --- units and batches -----------------------------------------------------------------------------------------------
 
 

@@ -57,8 +57,12 @@ def _mark_sent(effects: Sequence[fx.MarkSent], _: Sequences) -> tuple[Write, ...
 
 
 def _quarantine(effects: Sequence[fx.Quarantine], _: Sequences) -> tuple[Write, ...]:
-    newest = [r.quarantined(effect) for effect in effects[-st.QUARANTINE_MAX :]]
-    return Write(st.insert_quarantine, newest), Write(st.prune_quarantine, [{"kept": st.QUARANTINE_MAX}])
+    of_link: dict[str, list[r.Row]] = {}
+    for effect in effects:
+        of_link.setdefault(effect.link, []).append(r.quarantined(effect))
+    newest = [row for rows in of_link.values() for row in rows[-st.QUARANTINE_MAX :]]
+    bounds: list[r.Row] = [{"key_link": link, "kept": st.QUARANTINE_MAX} for link in of_link]
+    return Write(st.insert_quarantine, newest), Write(st.prune_quarantine, bounds)
 
 
 WRITES: Mapping[type[fx.Effect], Encode] = MappingProxyType(

@@ -34,7 +34,8 @@ Insert = Callable[[Table], Insertion]
 Statement = Callable[[Insert], ClauseElement]
 
 QUARANTINE_MAX = 1000
-"""Unusable messages kept, the newest: anybody who can publish could otherwise fill the disk (256 KiB each)."""
+"""Unusable messages kept of one issuer's virtual host, the newest: whoever can publish there could otherwise fill the
+disk (256 KiB each), or push out what others sent elsewhere."""
 
 
 def last_sequence(_: Insert) -> ClauseElement:
@@ -220,10 +221,12 @@ def record_session(insert: Insert) -> ClauseElement:
 
 
 def prune_quarantine(_: Insert) -> ClauseElement:
-    """Drop all but the newest `kept`."""
-    q = s.quarantine.c
-    oldest_kept = select(func.max(q.sequence) - bindparam("kept", type_=s.Number)).scalar_subquery()
-    return delete(s.quarantine).where(q.sequence <= oldest_kept)
+    """Drop all of one virtual host but the newest `kept`."""
+    q, here = s.quarantine.c, s.quarantine.alias()
+    link = bindparam("key_link", type_=s.Words)
+    newest = select(here.c.sequence).where(here.c.link == link).order_by(here.c.sequence.desc())
+    newest_to_drop = newest.limit(literal_column("1")).offset(bindparam("kept", type_=s.Number)).scalar_subquery()
+    return delete(s.quarantine).where(q.link == link, q.sequence <= newest_to_drop)
 
 
 def _plain(insert: Insert, table: Table, without: set[str] | frozenset[str] = frozenset()) -> Insertion:
