@@ -133,6 +133,40 @@ def test_poison_that_breaks_the_link_each_time_takes_no_other_message_with_it(
     assert "broke" in issuer.health().last_error
 
 
+def test_a_message_that_ends_the_process_each_time_takes_no_other_message_with_it(broker, realm, open_bus, eventually):
+    """A process that is killed loses its connections as a bus does that is closed without having settled."""
+    requester = open_bus(realm.requester)
+    texts = [b"%03d" % number for number in range(30)]
+    texts.insert(5, b"poison")
+    assert set(requester.publish(requests(realm, texts)).outcomes()) == {CONFIRMED}
+    good = set()
+    while len(good) < 30:
+        issuer = open_bus(realm.issuer, calm_after=consumer.CALM_AFTER)
+        while len(good) < 30:
+            batch = issuer.receive(64, 20)
+            assert batch, f"only {len(good)} of 30 came"
+            if b"poison" in bodies(batch):
+                break
+            good |= set(bodies(batch))
+            issuer.acknowledge(batch)
+        issuer.close(2.0)
+    assert good == set(texts) - {b"poison"}
+    eventually(lambda: take(broker, realm, dead(realm)) == [b"poison"])
+
+
+def test_messages_come_one_by_one_at_the_start_and_many_at_once_later(realm, open_bus):
+    requester, issuer = open_bus(realm.requester), open_bus(realm.issuer, calm_after=consumer.CALM_AFTER)
+    assert set(requester.publish(requests(realm, [b"a"] * 300)).outcomes()) == {CONFIRMED}
+    sizes = []
+    while sum(sizes) < 300:
+        batch = issuer.receive(64, 20)
+        assert batch, "no message for 20 s"
+        sizes.append(len(batch))
+        issuer.acknowledge(batch)
+    assert sizes[: consumer.CALM_AFTER] == [1] * consumer.CALM_AFTER
+    assert max(sizes) > 1
+
+
 def test_after_trouble_messages_come_one_by_one_until_it_is_calm(realm, open_bus, proxy, eventually):
     issuer, requester = open_bus(realm.issuer, proxy.port), open_bus(realm.requester)
     since = issuer.health().since

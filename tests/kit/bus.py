@@ -24,11 +24,12 @@ def queue_of(realm, organisation):
     return realm.requests if organisation == realm.issuer else topology.reply_queue(organisation)
 
 
-def connect(broker, realm, organisation, port=None, *, queue=None, timing=QUICK, prefetch=256, **changes):
-    """A bus of `organisation`, not waited for; `changes` are those of `access`."""
+def connect(broker, realm, organisation, port=None, *, queue=None, timing=QUICK, prefetch=256, calm_after=0, **changes):
+    """A bus of `organisation`, not waited for, that begins with its whole prefetch; `changes` are those of `access`."""
     reach = access(broker, realm, organisation, port=port, **changes)
     consumed = queue or queue_of(realm, organisation)
-    return AmqpBus(reach, organisation, consumed, SystemClock(), silent_log(), timing=timing, prefetch=prefetch)
+    how = {"timing": timing, "prefetch": prefetch, "calm_after": calm_after}
+    return AmqpBus(reach, organisation, consumed, SystemClock(), silent_log(), **how)
 
 
 def silent_log():

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from agents.adapters.amqp.access import BrokerAccess, Timing
-from agents.adapters.amqp.consumer import PREFETCH, Consumer
+from agents.adapters.amqp.consumer import CALM_AFTER, PREFETCH, Consumer
 from agents.adapters.amqp.link import LinkSetting
 from agents.adapters.amqp.publisher import Publisher
 from agents.ports import Clock, Delivery, LinkHealth, Outgoing, Publication
@@ -36,12 +36,14 @@ class AmqpBus:
         *,
         timing: Timing | None = None,
         prefetch: int = PREFETCH,
+        calm_after: int = CALM_AFTER,
     ) -> None:
+        """Takes `calm_after` messages one at a time before the prefetch is as given."""
         name = f"apostille {organisation} {os.getpid()}"
         setting = LinkSetting(broker, name, timing or Timing(), clock, log)
         self._clock = clock
         self._publisher = Publisher(setting)
-        self._consumer = Consumer(setting, queue, prefetch)
+        self._consumer = Consumer(setting, queue, prefetch, calm_after)
         self._links = (self._publisher, self._consumer)
         for link in self._links:
             link.start()

@@ -25,7 +25,7 @@ PREFETCH = 256
 """Deliveries on their way or not yet settled: a few batches of the issuing pipeline."""
 
 CALM_AFTER = 64
-"""Messages settled one at a time, after trouble, before the prefetch is wide again."""
+"""Messages settled one at a time, at the start and after trouble, before the prefetch is wide."""
 
 
 class _Tag:
@@ -40,19 +40,21 @@ class _Tag:
 class Consumer(Link):
     """Consumes one queue.
 
-    After an unexpected loss it is cautious and takes one message at a time: a loss counts against the delivery limit of
-    every message that was out, so one message that breaks us again and again would take its neighbours to the
-    dead-letter queue. For the same reason `suspend` gives back at its first call only; while it stays cautious it keeps
-    the one message it has, to try it again.
+    At the start and after an unexpected loss it is cautious and takes one message at a time: a loss, and be it by the
+    end of the process, counts against the delivery limit of every message that was out, so one message that breaks us
+    again and again would take its neighbours to the dead-letter queue. For the same reason `suspend` gives back what a
+    wide prefetch brought only; while it is cautious it keeps the one message it has, to try it again.
     """
 
-    def __init__(self, setting: LinkSetting, queue: str, prefetch: int = PREFETCH) -> None:
+    def __init__(
+        self, setting: LinkSetting, queue: str, prefetch: int = PREFETCH, calm_after: int = CALM_AFTER
+    ) -> None:
         super().__init__(setting, "consume")
         self._queue = queue
         self._wide_prefetch = prefetch
         self._inbox: deque[Delivery] = deque()
         self._unsettled: dict[int, Delivery] = {}
-        self._cautious_for = 0
+        self._cautious_for = calm_after
         self._suspended_until = 0.0
         self._channel: Channel | None = None
         self._consumer_tags = (f"{setting.name} {number}" for number in count(1))
