@@ -152,6 +152,7 @@ class IssuedInvitation:
     secret: Secret
     expires_at: datetime
     consumed_by: TransactionId | None
+    withdrawn_at: datetime | None
 
 
 def check_proof(  # noqa: PLR0913 - everything that the proof binds together
@@ -178,11 +179,17 @@ def check_proof(  # noqa: PLR0913 - everything that the proof binds together
     if record.consumed_by not in (None, transaction):
         got = f"an invitation already used by transaction {record.consumed_by}"
         _unusable(ProblemCode.NOT_AUTHORIZED, got, "an invitation is used once", _NEW_ONE)
+    if record.withdrawn_at is not None:
+        got = f"an invitation that its issuer withdrew at {_shown(record.withdrawn_at)}, when it made a newer one"
+        fix = f"Use the newest invitation for {requester}. If you have no newer one: {_NEW_ONE}"
+        _unusable(ProblemCode.NOT_AUTHORIZED, got, "an invitation that was not withdrawn", fix)
     if record.consumed_by is None and now >= record.expires_at:
-        got = (
-            f"an invitation that expired at {record.expires_at:%Y-%m-%dT%H:%M:%SZ}; it is {now:%Y-%m-%dT%H:%M:%SZ} here"
-        )
+        got = f"an invitation that expired at {_shown(record.expires_at)}; it is {_shown(now)} here"
         _unusable(ProblemCode.BAD_TIME, got, "an invitation that has not expired", _NEW_ONE)
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _unusable(code: ProblemCode, got: str, allowed: str, fix: str) -> NoReturn:

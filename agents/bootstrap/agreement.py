@@ -15,7 +15,7 @@ from agents.errors import ConfigurationError
 from agents.service.inviting import invite
 from protocol.errors import NameSyntaxError
 from protocol.invitation import Invitation, encode_invitation
-from protocol.names import OrganisationName
+from protocol.names import InvitationId, OrganisationName
 
 EXPIRY_MAX = timedelta(days=366)
 """Longest that an invitation may be good for: its secret is in somebody's mail for as long."""
@@ -23,10 +23,11 @@ EXPIRY_MAX = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The invitation, its text (a secret), and where the agreement is written down."""
+    """The invitation, its text (a secret), those that it replaces, and where the agreement is written down."""
 
     invitation: Invitation
     text: str
+    withdrawn: tuple[InvitationId, ...]
     policy_file: Path
 
 
@@ -46,7 +47,7 @@ def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, man
     if out:
         _require_place(out)
     path = _write_agreement(agent, name, dns, manual=manual)
-    invitation = invite(
+    invited = invite(
         agent.place,
         agent.entropy,
         name,
@@ -54,10 +55,10 @@ def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, man
         broker=agent.config.broker.location(agent.name),
         lifetime=lifetime,
     )
-    text = encode_invitation(invitation)
+    text = encode_invitation(invited.invitation)
     if out:
         files.write_file(out, f"{text}\n".encode())
-    return Agreed(invitation, text, path)
+    return Agreed(invited.invitation, text, invited.withdrawn, path)
 
 
 def report_unusable(agent: Agent) -> None:

@@ -10,6 +10,8 @@ import typer
 from agents.cli.options import DEFAULT_HOME, AsJson, Home
 from agents.cli.output import Output, at
 
+_FIX = "nothing needs to be done; hand over the new one"
+
 
 def invite(
     partner: Annotated[
@@ -30,12 +32,15 @@ def invite(
 ) -> None:
     """Agree with a partner on what we issue to it, and print its invitation: single use, secret, for its operator only.
 
+    Earlier invitations for the same partner that were not used are withdrawn.
+
     The agreement is the file partners/PARTNER.toml in the home; it is written once, and yours to edit from then on.
     """
     from agents.bootstrap.agent import Agent
     from agents.bootstrap.agreement import agree
 
-    agreed = agree(Agent(home), partner, tuple(dns), expires, manual=manual, out=out)
+    agent = Agent(home)
+    agreed = agree(agent, partner, tuple(dns), expires, manual=manual, out=out)
     invitation = agreed.invitation
     result = {
         "partner": invitation.requester,
@@ -44,6 +49,9 @@ def invite(
         "agreement": str(agreed.policy_file),
         "file": str(out) if out else None,
         "invitation": None if out else agreed.text,
+        "withdrawn": agreed.withdrawn,
     }
     written = f"The invitation for {invitation.requester} is in {out}, good until {at(invitation.expires_at)}."
     Output(as_json).show(result, written if out else agreed.text)
+    if agreed.withdrawn:
+        agent.log.warning("earlier invitations withdrawn", partner=invitation.requester, ids=agreed.withdrawn, fix=_FIX)

@@ -134,9 +134,17 @@ class RecordInvitation:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawInvitations:
+    """Let none of this partner's invitations that were made before and are not used be used any more."""
+
+    partner: OrganisationName
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ConsumeInvitation:
-    """Use up an invitation. Conflicts if it is unknown, not this partner's, expired at `at`, or used by another
-    transaction."""
+    """Use up an invitation. Conflicts if it is unknown, not this partner's, expired at `at`, withdrawn, or used by
+    another transaction."""
 
     id: InvitationId
     partner: OrganisationName
@@ -238,6 +246,7 @@ Effect = (
     | RecordPartner
     | PinAnchor
     | RecordInvitation
+    | WithdrawInvitations
     | ConsumeInvitation
     | StoreMessage
     | MarkPublished

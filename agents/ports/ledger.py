@@ -52,6 +52,7 @@ class InvitationRecord:
     proof_key: bytes
     expires_at: datetime
     consumed_by: TransactionId | None
+    withdrawn_at: datetime | None
 
     def __repr__(self) -> str:
         return f"InvitationRecord(id={self.id!r}, partner={self.partner!r}, consumed_by={self.consumed_by!r})"
@@ -140,6 +141,9 @@ class Ledger(Protocol):
 
     def invitations(self, ids: Collection[InvitationId]) -> dict[InvitationId, InvitationRecord]:
         """Those of `ids` that exist."""
+
+    def open_invitations(self, partner: OrganisationName, at: datetime) -> tuple[InvitationRecord, ...]:
+        """Those of a partner that could be used at a time, oldest first."""
 
     def transactions(self, keys: Collection[TransactionKey]) -> dict[TransactionKey, TransactionRecord]:
         """Those of `keys` that exist."""

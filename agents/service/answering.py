@@ -190,7 +190,9 @@ def _invitation(case: Case, known: Known) -> IssuedInvitation | None:
     if record is None:
         return None
     secret = Secret(record.proof_key)
-    return IssuedInvitation(record.id, record.partner, secret, record.expires_at, record.consumed_by)
+    return IssuedInvitation(
+        record.id, record.partner, secret, record.expires_at, record.consumed_by, record.withdrawn_at
+    )
 
 
 def _not_now() -> ProtocolError:

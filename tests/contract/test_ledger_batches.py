@@ -46,6 +46,7 @@ effects = some.one_of(
     some.builds(fx.RecordPartner, partners, some.just(NOW), agreed=some.none() | some.booleans()),
     some.builds(pinned, some.sampled_from([b"root", b"forged"]), partner=partners),
     some.builds(invited, numbers),
+    some.builds(fx.WithdrawInvitations, some.just(PARTNER), some.just(NOW)),
     some.builds(consumed, numbers, by=numbers),
     some.builds(stored, numbers, some.builds(lambda: b"%d" % next(_bodies)), outgoing=some.booleans()),
     some.builds(fx.MarkPublished, some.lists(some.integers(1, 6), max_size=3).map(tuple), some.just(NOW)),

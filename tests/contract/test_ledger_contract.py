@@ -376,7 +376,7 @@ def test_two_partners_may_have_the_same_anchor_and_each_has_its_own(ledger):
 
 def test_an_invitation_is_kept_with_the_key_that_checks_its_proof(ledger):
     assert commit(ledger, invited(1))
-    record = InvitationRecord(invitation_id(1), PARTNER, SECRET, LATER, None)
+    record = InvitationRecord(invitation_id(1), PARTNER, SECRET, LATER, None, None)
     assert ledger.invitations([invitation_id(1), invitation_id(2)]) == {invitation_id(1): record}
     assert not commit(ledger, invited(1, partner=OTHER))
 
@@ -407,6 +407,29 @@ def test_an_invitation_that_cannot_be_used_stays_unused(ledger, effect):
 def test_an_invitation_can_be_used_until_just_before_it_expires(ledger):
     commit(ledger, invited(1))
     assert commit(ledger, consumed(1, by=1, at=LATER - timedelta(microseconds=1)))
+
+
+def test_withdrawing_spares_what_is_used_what_is_another_partner_s_and_what_is_made_afterwards(ledger):
+    commit(ledger, invited(1), invited(2), invited(3, partner=OTHER), consumed(2, by=2))
+    assert commit(ledger, fx.WithdrawInvitations(PARTNER, NOW), invited(4))
+    assert commit(ledger, fx.WithdrawInvitations(OTHER, NOW - timedelta(days=1)))
+    found = ledger.invitations([invitation_id(n) for n in (1, 2, 3, 4)])
+    assert [found[invitation_id(n)].withdrawn_at for n in (1, 2, 3, 4)] == [NOW, None, NOW - timedelta(days=1), None]
+    assert not commit(ledger, consumed(1, by=1))
+    assert commit(ledger, consumed(2, by=2), consumed(4, by=4))
+
+
+def test_the_first_withdrawal_stands(ledger):
+    commit(ledger, invited(1), fx.WithdrawInvitations(PARTNER, NOW))
+    commit(ledger, fx.WithdrawInvitations(PARTNER, LATER))
+    assert ledger.invitations([invitation_id(1)])[invitation_id(1)].withdrawn_at == NOW
+
+
+def test_the_invitations_of_a_partner_that_could_be_used_are_listed(ledger):
+    commit(ledger, invited(9), fx.WithdrawInvitations(PARTNER, NOW), invited(8, created_at=NOW - timedelta(hours=1)))
+    commit(ledger, invited(1), invited(2), invited(3, partner=OTHER), invited(4, expires_at=NOW), consumed(2, by=2))
+    open_ones = [record.id for record in ledger.open_invitations(PARTNER, NOW)]
+    assert open_ones == [invitation_id(8), invitation_id(1)]
 
 
 # --- messages and the outbox -----------------------------------------------------------------------------------------

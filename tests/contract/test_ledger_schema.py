@@ -57,6 +57,7 @@ def questions(url):
     event.listen(ledger._backend.engine, "before_cursor_execute", lambda *seen: asked.append((seen[2], seen[3])))
     ledger.partner(PARTNER)
     ledger.invitations([invitation_id(1), invitation_id(2)])
+    ledger.open_invitations(PARTNER, NOW)
     ledger.transactions([key(1), key(2)])
     ledger.list_transactions()
     ledger.list_transactions(Role.ISSUER, [State.PENDING])

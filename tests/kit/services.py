@@ -150,9 +150,10 @@ class Issuer(Party):
 
     def invite(self, partner: OrganisationName, lifetime: timedelta = timedelta(hours=1), **policy: Any) -> Invitation:
         self.policies[partner] = make_policy(names=dns_patterns(f"**.{partner}.example"), **policy)
-        return invite(
+        made = invite(
             self.place, SystemEntropy(), partner, root=self.root, broker="amqp://broker.example", lifetime=lifetime
         )
+        return made.invitation
 
     def work(self, rounds: int = 4) -> None:
         """Deal with what is there, the confirms included."""

@@ -75,6 +75,7 @@ WRITES: Mapping[type[fx.Effect], Encode] = MappingProxyType(
         fx.RecordPartner: _each(st.upsert_partner, r.partner),
         fx.PinAnchor: _pin_anchor,
         fx.RecordInvitation: _each(st.insert_invitation, r.invitation, exact=True),
+        fx.WithdrawInvitations: _each(st.withdraw_invitations, r.withdrawal),
         fx.ConsumeInvitation: _each(st.consume_invitation, r.used_invitation, exact=True),
         fx.StoreMessage: _store_message,
         fx.MarkPublished: _mark_published,

@@ -24,8 +24,10 @@ SUBJECT: Mapping[type[fx.Effect], Callable[[Any], Hashable]] = MappingProxyType(
         fx.MarkShown: lambda effect: (effect.issuer, effect.serial),
         fx.RecordPartner: lambda effect: ("partner", effect.name),
         fx.PinAnchor: lambda effect: ("partner", effect.partner),
-        fx.RecordInvitation: lambda effect: ("invitation", effect.id),
-        fx.ConsumeInvitation: lambda effect: ("invitation", effect.id),
+        # What is withdrawn is named by partner, what is used by id, so these three keep their order altogether.
+        fx.RecordInvitation: lambda _: "invitations",
+        fx.WithdrawInvitations: lambda _: "invitations",
+        fx.ConsumeInvitation: lambda _: "invitations",
         # What is marked is named by sequence or by transaction, so these four keep their order altogether.
         fx.StoreMessage: lambda _: "messages",
         fx.MarkPublished: lambda _: "messages",

@@ -98,6 +98,13 @@ class Queries:
         found = (self._all(_INVITATIONS, records.invitation_record, any=part) for part in _parts(ids))
         return {record.id: record for part in found for record in part}
 
+    def open_invitations(self, partner: OrganisationName, at: datetime) -> tuple[InvitationRecord, ...]:
+        """Those of a partner that could be used at a time, oldest first."""
+        i = s.invitations.c
+        usable = (i.consumed_by.is_(None), i.withdrawn_at.is_(None), i.expires_at > micros(at))
+        query = select(s.invitations).where(i.partner == str(partner), *usable).order_by(i.created_at)
+        return self._all(query, records.invitation_record)
+
     def transactions(self, keys: Collection[TransactionKey]) -> dict[TransactionKey, TransactionRecord]:
         """Those of `keys` that exist."""
         parts = _parts([key.id for key in keys])

@@ -47,6 +47,7 @@ def invitation_record(row: Row) -> InvitationRecord:
         proof_key=row.proof_key,
         expires_at=moment(row.expires_at),
         consumed_by=None if row.consumed_by is None else TransactionId(row.consumed_by),
+        withdrawn_at=None if row.withdrawn_at is None else moment(row.withdrawn_at),
     )
 
 

@@ -120,6 +120,11 @@ def invitation(effect: fx.RecordInvitation) -> Row:
     }
 
 
+def withdrawal(effect: fx.WithdrawInvitations) -> Row:
+    """Of `withdraw_invitations`."""
+    return {"key_partner": str(effect.partner), "at": micros(effect.at)}
+
+
 def used_invitation(effect: fx.ConsumeInvitation) -> Row:
     """Of `consume_invitation`."""
     return {

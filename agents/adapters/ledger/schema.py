@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration that leaves the tables as they are written here."""
 
 Words = Text().with_variant(Text(collation="C"), "postgresql")
@@ -68,6 +68,8 @@ invitations = _table(
     Column("expires_at", Moment, nullable=False),
     Column("consumed_by", Words),
     Column("consumed_at", Moment),
+    Column("withdrawn_at", Moment),
+    Index("invitations_by_partner", "partner", "created_at"),
 )
 
 # The id comes first in the key: ids grow with time (UUIDv7), so new rows go to the end of the tree, and an id alone

@@ -70,7 +70,9 @@ def open_transaction(insert: Insert) -> ClauseElement:
 
 def insert_invitation(insert: Insert) -> ClauseElement:
     """Changes no row if the id exists."""
-    return _plain(insert, s.invitations, without={"consumed_by", "consumed_at"}).on_conflict_do_nothing()
+    return _plain(
+        insert, s.invitations, without={"consumed_by", "consumed_at", "withdrawn_at"}
+    ).on_conflict_do_nothing()
 
 
 def insert_certificate(insert: Insert) -> ClauseElement:
@@ -127,8 +129,19 @@ def mark_shown(_: Insert) -> ClauseElement:
     )
 
 
+def withdraw_invitations(_: Insert) -> ClauseElement:
+    """All of a partner that are not used; the first withdrawal stands."""
+    i = s.invitations.c
+    return (
+        update(s.invitations)
+        .where(i.partner == bindparam("key_partner"), i.consumed_by.is_(None), i.withdrawn_at.is_(None))
+        .values(withdrawn_at=bindparam("at"))
+    )
+
+
 def consume_invitation(_: Insert) -> ClauseElement:
-    """Changes no row unless the invitation is this partner's, lives, and is unused or used by this transaction."""
+    """Changes no row unless the invitation is this partner's, lives, is not withdrawn, and is unused or used by this
+    transaction."""
     i = s.invitations.c
     mine = bindparam("transaction", type_=s.Words)
     return (
@@ -137,6 +150,7 @@ def consume_invitation(_: Insert) -> ClauseElement:
             i.id == bindparam("key_id"),
             i.partner == bindparam("key_partner"),
             i.expires_at > bindparam("at"),
+            i.withdrawn_at.is_(None),
             func.coalesce(i.consumed_by, mine) == mine,
         )
         .values(consumed_by=mine, consumed_at=func.coalesce(i.consumed_at, bindparam("at", type_=s.Moment)))

@@ -36,7 +36,7 @@ TRANSACTION = TransactionId("01900000-0000-7000-8000-000000000001")
 OTHER_TRANSACTION = TransactionId("01900000-0000-7000-8000-000000000002")
 INVITATION = Invitation(ISSUER, REQUESTER, ROOT, ID, Secret(SECRET), LATER, "amqps://broker.example:5671/client-c")
 TEXT = encode_invitation(INVITATION)
-RECORD = IssuedInvitation(ID, REQUESTER, Secret(SECRET), LATER, None)
+RECORD = IssuedInvitation(ID, REQUESTER, Secret(SECRET), LATER, None, None)
 SPELLINGS = (SECRET, SECRET.hex(), base64.b64encode(SECRET).decode(), base64.urlsafe_b64encode(SECRET).decode())
 
 
@@ -302,3 +302,12 @@ def test_only_the_holder_of_the_secret_learns_why_an_invitation_is_no_good():
     spent = replace(RECORD, consumed_by=OTHER_TRANSACTION)
     guess = InvitationProof(id=ID, proof=bytes(32))
     assert refusal(check, guess, spent, now=LATER) == refusal(check, guess, None)
+
+
+def test_a_withdrawn_invitation_is_refused_and_its_holder_learns_that_there_is_a_newer_one():
+    withdrawn = replace(RECORD, withdrawn_at=NOW)
+    problem = refusal(check, prove(INVITATION, ROOT, TRANSACTION), withdrawn, now=LATER)
+    assert problem.code is ProblemCode.NOT_AUTHORIZED
+    assert problem.got == "an invitation that its issuer withdrew at 2026-03-01T12:00:00Z, when it made a newer one"
+    assert problem.fix.startswith(f"Use the newest invitation for {REQUESTER}.")
+    assert "agent invite" in problem.fix

@@ -7,11 +7,13 @@ import pytest
 from kit.envelopes import B, C, D
 
 from agents.adapters.entropy import SystemEntropy
+from agents.core.agreement import Approval
 from agents.errors import ConfigurationError, LedgerUnavailableError, StateError
 from agents.service.enrolling import take_in
 from protocol.envelope import digest
 from protocol.errors import InvitationError, ProblemCode
 from protocol.invitation import decode_invitation, encode_invitation
+from protocol.messages import Issued, Pending
 from protocol.names import Fingerprint
 from protocol.transaction import State
 
@@ -28,6 +30,32 @@ def test_every_invitation_is_another(world):
     first, second = world.issuer.invite(B), world.issuer.invite(B)
     assert first.id != second.id
     assert first.secret != second.secret
+
+
+def test_a_new_invitation_withdraws_those_that_were_not_used(world):
+    leaked, other = world.issuer.invite(B), world.issuer.invite(D)
+    newer = world.issuer.invite(B)
+    world.send(world.b.sealed(world.b.begin(leaked)), world.d.sealed(world.d.begin(other)))
+    world.issuer.work()
+    (refused,), (granted,) = ([one.body.result for one in world.said(name)] for name in (B, D))
+    assert "withdrew" in refused.problems[0].got
+    assert isinstance(granted, Issued)
+    world.send(world.b.sealed(world.b.begin(newer)))
+    world.issuer.work()
+    assert isinstance(world.said()[-1].body.result, Issued)
+
+
+def test_an_invitation_that_was_used_is_not_withdrawn(world):
+    """Its held request keeps its right."""
+    invitation = world.issuer.invite(B, approval=Approval.MANUAL)
+    sealed = world.b.sealed(world.b.begin(invitation))
+    world.send(sealed)
+    world.issuer.work()
+    world.issuer.invite(B, approval=Approval.MANUAL)
+    assert world.issuer.ledger.invitations([invitation.id])[invitation.id].withdrawn_at is None
+    world.send(sealed)
+    world.issuer.work()
+    assert [type(one.body.result) for one in world.said()] == [Pending, Pending]
 
 
 def test_an_invitation_that_cannot_be_recorded_is_not_handed_out(world, monkeypatch):
