@@ -202,27 +202,25 @@ def unit_for_confirmation(
             return _close(certificate, Event.CONFIRMED if shown else Event.UNSEEN, now)
         case Delivered():
             return _close(certificate, Event.KEY_ELSEWHERE, now)
-        case Rejected():
-            return _withdraw(certificate, Event.REJECTED, now)
+        case Rejected(problem=why):
+            return _close(certificate, Event.REJECTED, now, why)
         case never:
             assert_never(never)
 
 
 def unit_for_lapse(certificate: Unconfirmed, now: datetime) -> Unit:
     """Withdraw a certificate that was not confirmed in time: nobody should be able to use it."""
-    return _withdraw(certificate, Event.UNCONFIRMED, now)[0]
+    return _close(certificate, Event.UNCONFIRMED, now)[0]
 
 
-def _withdraw(certificate: Unconfirmed, event: Event, now: datetime) -> tuple[Unit, State]:
-    withdrawal = RevokeCertificate(certificate.serial, certificate.issuer, now, event.value)
-    return _close(certificate, event, now, withdrawal)
-
-
-def _close(certificate: Unconfirmed, event: Event, now: datetime, *extra: Effect) -> tuple[Unit, State]:
+def _close(certificate: Unconfirmed, event: Event, now: datetime, *why: Problem) -> tuple[Unit, State]:
+    """The end of a transaction; where it lapses, the certificate is withdrawn with it."""
     key, after = certificate.key, step(Role.ISSUER, State.ISSUED, event)
-    move = MoveTransaction(key, State.ISSUED, after, now)
-    audit = Audit(now, after.value, key.partner, key.id, f"serial {certificate.serial}: {event.value}")
-    return Unit((move, *extra, audit)), after
+    move = MoveTransaction(key, State.ISSUED, after, now, problems=why or None)
+    withdrawal = RevokeCertificate(certificate.serial, certificate.issuer, now, event.value)
+    withdrawn = (withdrawal,) if after is State.LAPSED else ()
+    detail = "; ".join((f"serial {certificate.serial}: {event.value}", *map(str, why)))
+    return Unit((move, *withdrawn, Audit(now, after.value, key.partner, key.id, detail))), after
 
 
 def unit_for_session(

@@ -29,7 +29,7 @@ from agents.service.inbox import Inbox, Letter, Unusable
 from agents.service.isolation import Fault, alone
 from agents.service.workplace import Workplace
 from protocol.envelope import Sealer, UntimelyError
-from protocol.messages import EnrollmentConfirmation, EnrollmentRequest
+from protocol.messages import EnrollmentConfirmation, EnrollmentRequest, Rejected
 from protocol.names import Fingerprint, OrganisationName
 from protocol.topology import out_exchange, reply_queue
 
@@ -186,9 +186,11 @@ class Issuing:
         reply = self._reply(record.key.partner, record.key.id, ACKNOWLEDGEMENT, sealed)
         if unit is None:
             return _Done(letter.delivery, None, reply)
-        self._log.info(
-            "confirmation recorded", transaction=record.key.id, partner=record.key.partner, state=state.value
-        )
+        facts = {"transaction": record.key.id, "partner": record.key.partner, "state": state.value}
+        if isinstance(body.result, Rejected):
+            self._log.warning("certificate rejected", **facts, why=str(body.result.problem))
+        else:
+            self._log.info("confirmation recorded", **facts)
         stored = StoreMessage(record.key, ACKNOWLEDGEMENT, sealed, now, outgoing=True, link=self._us)
         return _Done(letter.delivery, Unit((*unit.effects, stored)), reply, record.key)
 

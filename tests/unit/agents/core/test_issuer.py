@@ -373,7 +373,7 @@ OUTCOMES = [
     (Verified(seen=SEEN), False, State.DELIVERED, "confirmation of a channel not seen here", ()),
     (Delivered(), True, State.DELIVERED, "key kept elsewhere", ()),
     (Delivered(), False, State.DELIVERED, "key kept elsewhere", ()),
-    (Rejected(problem=FAULT), True, State.LAPSED, "rejection received", (WITHDRAWN,)),
+    (Rejected(problem=FAULT), True, State.LAPSED, f"rejection received; {FAULT}", (WITHDRAWN,)),
 ]
 
 
@@ -386,7 +386,7 @@ def confirmed(result, before, *, shown=True):
 def test_a_confirmation_closes_the_transaction(result, shown, after, why, effects):
     unit, state = confirmed(result, State.ISSUED, shown=shown)
     move, audit = (
-        MoveTransaction(KEY, State.ISSUED, after, LATER),
+        MoveTransaction(KEY, State.ISSUED, after, LATER, problems=(FAULT,) if effects else None),
         Audit(LATER, after, B, TRANSACTION, f"serial abc: {why}"),
     )
     assert (unit, state) == (Unit((move, *effects, audit)), after)

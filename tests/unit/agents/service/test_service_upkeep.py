@@ -400,10 +400,11 @@ def test_a_confirmation_after_the_lapse_is_answered_with_the_lapse_and_changes_n
         world.issuer.admits(certificate(world))
 
 
-def test_a_rejected_certificate_lapses_at_once(world, issued):
+def test_a_rejected_certificate_lapses_at_once_and_why_stays_on_record(world, issued):
     fault = problem(ProblemCode.BAD_CERT_ID, "channel", "nobody", "client-c", "Look.")
     confirm(world, issued, Rejected(problem=fault))
     assert (world.said()[-1].body.state, world.issuer.states()) == ("lapsed", [State.LAPSED])
+    assert world.issuer.transactions()[0].problems == (fault,)
     with pytest.raises(PathError, match="was revoked"):
         world.issuer.admits(certificate(world))
 
