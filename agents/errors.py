@@ -5,6 +5,11 @@ Every message says what was got, what was wanted and what to do next. `agents.cl
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from protocol.errors import Problem
+
 
 class AgentError(Exception):
     """Something here is wrong; the message is for this agent's operator."""
@@ -12,6 +17,14 @@ class AgentError(Exception):
 
 class ConfigurationError(AgentError):
     """The command line, a configuration file or a policy file cannot be used as it is written."""
+
+
+class UnusableFileError(ConfigurationError):
+    """What was given, by an option called `name`, can be read and is not what it must be; `problems` say why."""
+
+    def __init__(self, name: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(f"{name} cannot be used as it is.")
+        self.problems = problems
 
 
 class StateError(AgentError):

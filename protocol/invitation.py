@@ -29,6 +29,9 @@ TEXT_MAX = 4096
 
 SECRET_BYTES = 32
 
+CHECKSUM_DIGITS = 8
+"""Hexadecimal digits at the end of an invitation's text: against copying errors, not against people."""
+
 _PROOF_CONTEXT = b"apostille invitation proof 1"
 _NEW_ONE = "Ask the issuer's operator for a new invitation (`agent invite`)."
 
@@ -106,13 +109,22 @@ def decode_invitation(text: str) -> Invitation:
         _malformed(f"{len(text)} characters", f"at most {TEXT_MAX}")
     if not text.isascii():
         _malformed("characters beyond ASCII", "the letters, digits, '.', '-' and '_' that `agent invite` printed")
-    parts = re.sub(r"\s+", "", text).split(".")
-    if len(parts) != 3 or parts[0] != PREFIX:  # noqa: PLR2004 - prefix, content, checksum
+    return _parse(_checked(re.sub(r"\s+", "", text)))
+
+
+def _checked(text: str) -> str:
+    """The content of an invitation whose checksum is right."""
+    beginning = f"{PREFIX}."
+    content, _, checksum = text.removeprefix(beginning).partition(".")
+    if not text:
+        _malformed("nothing", "the text that `agent invite` printed")
+    if not text.startswith(beginning) and not beginning.startswith(text):
         _malformed("some other text", f"the text that `agent invite` printed, beginning with '{PREFIX}.'")
-    _, content, checksum = parts
+    if not text.startswith(beginning) or len(checksum) < CHECKSUM_DIGITS:
+        _malformed("an invitation that is cut off: its end is missing", "the whole text")
     if not hmac.compare_digest(checksum.encode(), _checksum(content).encode()):
-        _malformed("a text whose checksum is wrong", "the whole text, unchanged")
-    return _parse(content)
+        _malformed("an invitation that was changed: its checksum is wrong", "the whole text, unchanged")
+    return content
 
 
 def _parse(content: str) -> Invitation:
@@ -134,7 +146,7 @@ def _malformed(got: str, allowed: str) -> NoReturn:
 
 
 def _checksum(content: str) -> str:
-    return hashlib.sha256(content.encode()).hexdigest()[:8]
+    return hashlib.sha256(content.encode()).hexdigest()[:CHECKSUM_DIGITS]
 
 
 def prove(invitation: Invitation, root: Fingerprint, transaction: TransactionId) -> InvitationProof:

@@ -37,6 +37,8 @@ def new_home(home: Path, last: str) -> Iterator[Path]:
     """
     if not home.exists():
         files.make_directory(home)
+    if not home.is_dir():
+        raise ConfigurationError(f"{home} is a file, and an agent's home is a directory. Use another --home.")
     with _alone_in(home):
         with files.staging_directory(home / MADE) as staging:
             yield staging

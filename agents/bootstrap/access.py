@@ -30,12 +30,14 @@ def broker_access(home: Path, config: AgentConfig, issuer: OrganisationName, inv
             "[broker]."
         )
     section = f"[{f'brokers.{issuer}' if own else 'broker'}] in {home / FILE}"
-    return BrokerAccess(
+    access = BrokerAccess(
         url=settings.location(issuer) if own or not invited_to else invited_to,
         user=settings.user or config.organisation.name,
         login=_login(home, settings, section, config.organisation.name),
         authority=readable(f"ca_file of {section}:", home / settings.ca_file) if settings.ca_file else None,
     )
+    access.require_usable()
+    return access
 
 
 def _login(home: Path, settings: Broker, section: str, us: OrganisationName) -> PasswordFile | ClientCertificate:

@@ -7,11 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from agents.adapters import files
-from agents.bootstrap.given import private
+from agents.bootstrap.given import foreign, judged, private
 from agents.core.pem import parse_private_key, public_key_der
-from agents.errors import ConfigurationError
+from agents.errors import ConfigurationError, StateError
 from protocol.csr import CertificationRequest, KeyKind, SubjectName, build_csr, parse_csr, read_csr_file
 from protocol.errors import NameSyntaxError, RequestError
 from protocol.messages import LIFETIME_SECONDS_MAX
@@ -34,13 +34,14 @@ def read_request(ask: Ask) -> CertificationRequest | None:
     """The request in the operator's file, None where a new one is to be made.
 
     Raises `ConfigurationError` where what is asked for does not go together, `NameSyntaxError` for names that no
-    request can hold, `RequestError` or `StateError` for a file that is none.
+    request can hold, `UnusableFileError` for a file that is none.
     """
     _require_sense(ask)
     if ask.csr_file is None:
         model_request(ask)
         return None
-    return parse_csr(read_csr_file(files.read_foreign(files.given("--csr", ask.csr_file))))
+    with judged(f"--csr {ask.csr_file}"):
+        return parse_csr(read_csr_file(foreign("--csr", ask.csr_file)))
 
 
 def model_request(ask: Ask) -> CertificationRequest:
@@ -54,17 +55,33 @@ def model_request(ask: Ask) -> CertificationRequest:
 def own_key_path(ask: Ask, request: CertificationRequest) -> str | None:
     """The absolute path of the operator's own key, proven to be the request's and usable without a passphrase.
 
-    None where the key is not shown to us. Raises `ConfigurationError` or `StateError`.
+    None where the key is not shown to us. Raises `ConfigurationError`.
     """
     if ask.key_file is None:
         return None
-    key = parse_private_key(private("--key", ask.key_file), None, f"--key {ask.key_file}")
-    if public_key_der(key.public_key()) != request.key.spki:
+    if public_key_der(_own_key(ask.key_file).public_key()) != request.key.spki:
         raise ConfigurationError(
-            f"--key {ask.key_file} is not the key of the certification request. "
-            "Give the key that the CSR was made with."
+            f"--key {ask.key_file} is not the key of the certification request {ask.csr_file}. Give the key that the "
+            "CSR was made with, or make a CSR with this key: openssl req -new -key FILE."
         )
     return str(ask.key_file.absolute())
+
+
+def _own_key(file: Path) -> PrivateKeyTypes:
+    data = private("--key", file)
+    try:
+        return parse_private_key(data, None, f"--key {file}")
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{error} The agent opens the channel with it while nobody is there to ask: give it in a file without "
+            f"passphrase that only you may read (umask 077; openssl pkey -in {file} -out FILE), or leave --key out and "
+            "check the channel with a program of your own."
+        ) from error
+    except StateError as error:
+        raise ConfigurationError(
+            f"--key {file} holds no private key in PEM that can be used here. Give the file that "
+            "`openssl genpkey` or `openssl req -newkey ... -keyout FILE` wrote."
+        ) from error
 
 
 def _require_sense(ask: Ask) -> None:

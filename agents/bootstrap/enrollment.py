@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.asking import Ask, own_key_path, read_request
+from agents.bootstrap.given import judged
 from agents.core.effects import TransactionKey
 from agents.core.requester import Enrollment
 from agents.errors import ConfigurationError
@@ -25,19 +26,22 @@ GRANTED = frozenset({State.ISSUED, State.INSTALLED, State.VERIFIED, State.DELIVE
 
 
 def read_invitation(path: Path | None, text: str | None) -> Invitation | None:
-    """The invitation in a file, or in text from standard input. Raises `InvitationError` or `ConfigurationError`."""
+    """The invitation in a file, or in text from standard input. Raises `ConfigurationError`."""
     if path is None and text is None:
         return None
-    if text is None and path is not None:
-        try:
-            with path.open("rb") as file:
-                text = file.read(TEXT_MAX + 1).decode("ascii", "replace")
-        except OSError as error:
-            raise ConfigurationError(
-                f"the invitation cannot be read from {path}: {error.strerror}. Give the file of `agent invite --out`, "
-                "or '-' to read it from standard input."
-            ) from None
-    return decode_invitation(text or "")
+    with judged(f"--invitation {path or '-'}"):
+        return decode_invitation(_text_in(path) if path else text or "")
+
+
+def _text_in(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(TEXT_MAX + 1).decode("ascii", "replace")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the invitation cannot be read from {path}: {error.strerror}. Give the file of `agent invite --out`, "
+            "or '-' to read it from standard input."
+        ) from None
 
 
 def warn_of_readers(path: Path | None, log: Log) -> None:
@@ -83,7 +87,8 @@ def plan(agent: Agent, ask: Ask, invitation: Invitation | None) -> Plan:
     _ = agent.sealer
     access = agent.access(issuer, invitation.broker if invitation else None)
     if invitation:
-        require_usable(invitation, agent.name, agent.ledger, agent.clock.now())
+        with judged("the invitation"):
+            require_usable(invitation, agent.name, agent.ledger, agent.clock.now())
     else:
         require_known(issuer, agent.ledger)
     return Plan(issuer, access.url, request, key_path)
@@ -97,7 +102,8 @@ def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionK
     planned = plan(agent, ask, invitation)
     issuer, csr, key_path = planned.issuer, planned.request, planned.key_path
     if invitation:
-        take_in(invitation, agent.name, agent.ledger, agent.clock)
+        with judged("the invitation"):
+            take_in(invitation, agent.name, agent.ledger, agent.clock)
     now = agent.clock.now()
     id = agent.entropy.transaction_id(now)
     if csr is None:

@@ -1,16 +1,19 @@
 """The files that an operator names, on the command line or in `agent.toml`, looked at before anything is begun.
 
-What is wrong with them is a mistake in what was said, not damage to the agent's own state. Left out: what is in them.
+What is wrong with them is a mistake in what was said: no damage to the agent's own state, and no partner's fault.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agents.adapters import files
-from agents.errors import ConfigurationError, StateError
+from agents.errors import ConfigurationError, StateError, UnusableFileError
+from protocol.errors import InvitationError, RequestError
 
 
 def readable(name: str, path: Path) -> Path:
@@ -43,3 +46,20 @@ def private(name: str, path: Path) -> bytes:
         return files.read_private(files.given(name, path))
     except StateError as error:
         raise ConfigurationError(f"{name}: {error}") from error
+
+
+def foreign(name: str, path: Path) -> bytes:
+    """What is in a file that somebody else made. Raises `ConfigurationError`."""
+    try:
+        return files.read_foreign(files.given(name, path))
+    except StateError as error:
+        raise ConfigurationError(f"{name}: {error}") from error
+
+
+@contextmanager
+def judged(name: str) -> Iterator[None]:
+    """Turn the refusal of a request or an invitation that was given by `name` into an `UnusableFileError`."""
+    try:
+        yield
+    except (InvitationError, RequestError) as error:
+        raise UnusableFileError(name, error.problems) from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from agents.adapters import files
+from agents.adapters.amqp.access import BrokerAccess, ClientCertificate
 from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
 from agents.adapters.home import finish_home, new_home
@@ -158,4 +159,14 @@ def _broker_section(broker: BrokerAnswers) -> dict[str, str]:
         if path:
             option = f"--broker-{key.replace('_', '-')}"
             section[key] = os.path.abspath(checked(option, path))  # noqa: PTH100 - keeps links
+    _access(section).require_usable()
     return section
+
+
+def _access(section: dict[str, str]) -> BrokerAccess:
+    """How the broker would be reached, but for the password and the virtual host."""
+    path = {key: Path(section[key]) for key in ("ca_file", "certificate_file", "key_file") if key in section}
+    login: Callable[[], str] | ClientCertificate = str
+    if "certificate_file" in path:
+        login = ClientCertificate(path["certificate_file"], path["key_file"])
+    return BrokerAccess(section["url"], "", login, path.get("ca_file"))

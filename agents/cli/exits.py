@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
     NEGATIVE = 1
     """A negative answer: refused, not verified."""
     USAGE = 2
-    """The command line, the configuration or a policy cannot be used as it is."""
+    """The command line, the configuration, or a file that was given cannot be used as it is."""
     UNREACHABLE = 3
     """The broker or the partner cannot be reached."""
     TIMED_OUT = 4
@@ -62,6 +62,7 @@ KINDS: dict[type[BaseException], tuple[ExitCode, str]] = {
     TyperException: (ExitCode.USAGE, COMMAND_LINE),
     Abort: (ExitCode.INTERRUPTED, HERE),
     errors.ConfigurationError: (ExitCode.USAGE, HERE),
+    errors.UnusableFileError: (ExitCode.USAGE, GIVEN),
     errors.HomeBusyError: (ExitCode.USAGE, HERE),
     errors.StateError: (ExitCode.STATE_DAMAGED, HERE),
     errors.UnreachableError: (ExitCode.UNREACHABLE, BETWEEN),
@@ -106,7 +107,7 @@ def explain(error: Exception) -> Failure:
     for cls in type(error).__mro__:
         if cls in KINDS:
             code, side = KINDS[cls]
-            return Failure(code, kind, side, _words(error))
+            return Failure(code, kind, side, _words(error), getattr(error, "problems", ()))
     return _of_a_partner(error, kind) or Failure(ExitCode.BUG, kind, PROGRAM, _report_bug(error))
 
 
@@ -138,14 +139,12 @@ def _usage(error: TyperException) -> str:
 
 
 def _of_a_partner(error: Exception, kind: str) -> Failure | None:
-    from protocol.errors import InvitationError, NameSyntaxError, ProtocolError, RequestError  # pydantic is slow
+    from protocol.errors import NameSyntaxError, ProtocolError  # pydantic is slow
 
     if not isinstance(error, ProtocolError):
         return None
     if isinstance(error, NameSyntaxError):  # those in a message become a MessageError; this one was typed here
         return Failure(ExitCode.USAGE, kind, COMMAND_LINE, "a name is not written as it must be.", error.problems)
-    if isinstance(error, InvitationError | RequestError):  # partners' are answered by the daemon; these came in files
-        return Failure(ExitCode.NEGATIVE, kind, GIVEN, "it cannot be accepted as it is.", error.problems)
     return Failure(ExitCode.NEGATIVE, kind, PARTNER, "what was received cannot be accepted.", error.problems)
 
 

@@ -61,7 +61,7 @@ def parse_private_key(text: bytes, passphrase: bytes | None, where: str) -> Priv
         return load_pem_private_key(text, passphrase)
     except TypeError as error:
         if passphrase is None:
-            raise ConfigurationError(f"{where} is encrypted. Give its passphrase (--passphrase-file).") from error
+            raise ConfigurationError(f"{where} is encrypted, and no passphrase was given for it.") from error
         return parse_private_key(text, None, where)
     except (ValueError, UnsupportedAlgorithm) as error:
         if passphrase is not None:

@@ -26,7 +26,7 @@ def test_an_expired_invitation_is_refused_before_anything_is_sent(issuing):
     invitation = issuing.invitation(expires="1s")
     end = decode_invitation(invitation.read_text()).expires_at
     eventually(lambda: datetime.now(UTC) > end)
-    refused = issuing.requester.run("enroll", "--invitation", invitation, "--dns", issuing.name()).expect(1)
+    refused = issuing.requester.run("enroll", "--invitation", invitation, "--dns", issuing.name()).expect(2)
     refused.says(
         "an invitation that expired", "s ago", "compare both clocks", "Ask the issuer's operator for a new one"
     )
@@ -37,7 +37,7 @@ def test_a_truncated_invitation_is_refused_and_never_quoted(issuing):
     requester = issuing.other(2)
     text = issuing.invitation(requester).read_text().strip()
     for damaged in (text[:-9], text[: len(text) // 2], text[:-1] + ("0" if text[-1] != "0" else "1"), "", "hello"):
-        refused = requester.run("enroll", "--invitation", "-", "--dns", "a.example", given=damaged).expect(1)
+        refused = requester.run("enroll", "--invitation", "-", "--dns", "a.example", given=damaged).expect(2)
         refused.says("invitation", "Copy the invitation again, completely", "agent invite")
         assert text[20:60] not in refused.out + refused.err
     unchanged(requester)
@@ -52,7 +52,7 @@ def test_a_wrong_path_is_named(issuing):
 
 def test_an_invitation_for_another_organisation_is_refused_before_anything_is_sent(issuing):
     stranger = issuing.organisation(issuing.realm.requesters[1], "stranger")
-    refused = stranger.run("enroll", "--invitation", issuing.invitation(), "--dns", "a.example").expect(1)
+    refused = stranger.run("enroll", "--invitation", issuing.invitation(), "--dns", "a.example").expect(2)
     refused.says(f"an invitation for {issuing.requester.name}", f"one for {stranger.name}", "--home")
     unchanged(stranger)
 

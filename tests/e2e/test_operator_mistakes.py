@@ -57,10 +57,10 @@ def test_a_dry_run_misses_what_an_enrollment_would_miss(workplace):
 def test_a_dry_run_judges_the_invitation_as_an_enrollment_does(workplace):
     asked = ("--invitation", workplace / "invitation", "--wait", "0", *NAMES)
     for also in ((), ("--dry-run",)):
-        to_another = agent("enroll", *asked, *also, AGENT_HOME=str(workplace / "client-c")).expect(1)
+        to_another = agent("enroll", *asked, *also, AGENT_HOME=str(workplace / "client-c")).expect(2)
         to_another.says("an invitation for client-b", "one for client-c", "choose the right agent with --home")
         late = agent("enroll", *asked, *also, AGENT_HOME=str(workplace / "client-b"), clock_off=timedelta(days=30))
-        late.expect(1).says("an invitation that expired", "Ask the issuer's operator for a new one")
+        late.expect(2).says("an invitation that expired", "Ask the issuer's operator for a new one")
     for also in ((), ("--dry-run",)):
         unknown = ("enroll", "--issuer", "client-x", *NAMES, *also)
         agent(*unknown, AGENT_HOME=str(workplace / "client-b")).expect(2).says("client-x is not known here")

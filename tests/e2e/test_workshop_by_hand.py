@@ -70,8 +70,8 @@ def test_a_file_that_is_no_request_is_refused_before_anything_is_sent(running):
     file = running.directory / "no.csr"
     file.write_text("this is a letter")
     before = len(running.requester.transactions())
-    running.requester.run("enroll", "--csr", file).expect(1).says(
-        "Error in what was given", "CSR file", "CERTIFICATE REQUEST", "openssl req -new"
+    running.requester.run("enroll", "--csr", file).expect(2).says(
+        f"Error in what was given: --csr {file}", "CSR file", "CERTIFICATE REQUEST", "openssl req -new"
     )
     assert len(running.requester.transactions()) == before
 

@@ -6,7 +6,8 @@ Passwords and certificates are read each time, so that replacing a file is all t
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import metadata
@@ -107,6 +108,10 @@ class BrokerAccess:
         """The virtual host; `/` where the URL has no path."""
         return unquote(urlsplit(self.url).path.removeprefix("/")) or "/"
 
+    def require_usable(self) -> None:
+        """Raises `ConfigurationError` or `OSError` if the PEM files that TLS needs cannot be used."""
+        self._context()
+
     def parameters(self, attempt: int, name: str, timing: Timing) -> pika.ConnectionParameters:
         """What pika needs for attempt number `attempt`, which decides the host; the broker's operator sees `name`.
 
@@ -134,14 +139,30 @@ class BrokerAccess:
 
     def _tls(self, host: str) -> pika.SSLOptions | None:
         """A new context each time: it is how a renewed certificate comes into use."""
+        context = self._context()
+        return pika.SSLOptions(context, host) if context else None
+
+    def _context(self) -> ssl.SSLContext | None:
         if self.authority is None:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_verify_locations(self.authority)
+        with _named(f"the broker's CA file {self.authority}", "wanted one or more certificates in PEM"):
+            context.load_verify_locations(self.authority)
         if isinstance(self.login, ClientCertificate):
-            context.load_cert_chain(self.login.chain, self.login.key, password=_no_passphrase)
-        return pika.SSLOptions(context, host)
+            chain, key = self.login.chain, self.login.key
+            with _named(f"our login at the broker, {chain} with {key}", "wanted a certificate in PEM, and its own key"):
+                context.load_cert_chain(chain, key, password=_no_passphrase)
+        return context
+
+
+@contextmanager
+def _named(what: str, wanted: str) -> Iterator[None]:
+    """Tell files of ours that OpenSSL cannot use from what the broker does wrong."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        raise ConfigurationError(f"{what} cannot be used: {wanted} ({error.reason or error}).") from error
 
 
 @cache

@@ -113,9 +113,24 @@ def test_a_character_that_was_copied_wrongly_is_noticed(place, character):
         refusal(decode_invitation, changed)
 
 
-@given(st.integers(0, len(TEXT) - 1))
-def test_a_text_that_was_cut_is_noticed(length):
-    refusal(decode_invitation, TEXT[:length])
+@given(st.integers(1, len(TEXT) - 1))
+def test_a_text_that_was_cut_is_noticed_and_called_so(length):
+    assert refusal(decode_invitation, TEXT[:length]).got == "an invitation that is cut off: its end is missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        ("", "nothing"),
+        ("hello", "some other text"),
+        (TEXT[1:], "some other text"),
+        (f"{TEXT}0", "an invitation that was changed: its checksum is wrong"),
+        (f"{TEXT}.more", "an invitation that was changed: its checksum is wrong"),
+        (TEXT.replace("l", "1"), "some other text"),
+    ],
+)
+def test_what_is_wrong_with_a_text_is_named(text, got):
+    assert refusal(decode_invitation, text).got == got
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """What is wrong with a file that an operator named is a mistake in what was said."""
 
 import pytest
+from kit.pki import Authority
 
 from agents.bootstrap.asking import Ask, own_key_path, read_request
+from agents.bootstrap.enrollment import read_invitation
 from agents.bootstrap.given import private, readable, shared_secret
 from agents.bootstrap.setup import Setup, set_up
-from agents.errors import ConfigurationError
+from agents.core.pem import private_key_pem
+from agents.errors import ConfigurationError, UnusableFileError
+from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
 
 
 @pytest.fixture
@@ -66,3 +70,43 @@ def test_a_key_that_others_can_read_is_refused(file):
         own_key_path(Ask(issuer=None, csr_file=file, key_file=file), None)
     with pytest.raises(ConfigurationError, match="--key goes with --csr"):
         read_request(Ask(issuer=None, key_file=file))
+
+
+KEY, OTHER = (Authority(name).client("b").key for name in ("one", "other"))
+REQUEST = parse_csr(build_csr(KEY, (SubjectName(NameKind.DNS, "a.example"),), None))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (private_key_pem(KEY, b"correct horse"), r"is encrypted.*openssl pkey -in .*or leave --key out"),
+        (private_key_pem(OTHER), r"is not the key of the certification request"),
+        (b"something else", r"holds no private key in PEM"),
+        (Authority("one").root.pem, r"holds no private key in PEM"),
+    ],
+)
+def test_a_key_that_cannot_verify_the_channel_is_a_mistake_with_a_way_out(file, content, said):
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=rf"--key {file} {said}"):
+        own_key_path(Ask(issuer=None, csr_file=file, key_file=file), REQUEST)
+
+
+def csr_in(file):
+    return read_request(Ask(None, csr_file=file))
+
+
+def invitation_in(file):
+    return read_invitation(file, None)
+
+
+@pytest.mark.parametrize("read", [csr_in, invitation_in])
+def test_what_a_file_lacks_is_told_with_the_files_name_and_is_no_partners_fault(file, read):
+    with pytest.raises(UnusableFileError, match=rf"--(csr|invitation) {file} cannot be used as it is") as caught:
+        read(file)
+    assert caught.value.problems
+
+
+def test_a_request_that_is_far_too_large_is_a_mistake_too(file):
+    file.write_bytes(b"x" * (1 << 20) + b"x")
+    with pytest.raises(ConfigurationError, match=r"--csr: .*larger than"):
+        read_request(Ask(None, csr_file=file))

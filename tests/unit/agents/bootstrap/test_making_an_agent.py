@@ -44,3 +44,10 @@ def test_a_home_finished_after_a_crash_is_the_agent_that_was_asked_for_first(tmp
     with pytest.raises(ConfigurationError, match="has the agent client-b already"):
         set_up(Setup(home=home, name="client-c", title="Client C"))
     assert works(home)
+
+
+def test_a_file_is_no_home_and_stays_as_it_is(tmp_path):
+    (tmp_path / "home").write_text("a letter")
+    with pytest.raises(ConfigurationError, match="home is a file"):
+        set_up(client_b(tmp_path / "home"))
+    assert (tmp_path / "home").read_text() == "a letter"

@@ -1,8 +1,10 @@
 """An invitation comes from another organisation: it may not decide who receives our broker password."""
 
 import os
+from pathlib import Path
 
 import pytest
+from kit.pki import Authority
 
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.setup import BrokerAnswers, Setup, set_up
@@ -64,19 +66,43 @@ def test_a_login_may_be_shared_with_a_group_and_be_a_link(agent):
     assert agent.access(C).user == "client-b"
 
 
-@pytest.mark.parametrize("missing", ["ca.pem", "certificate.pem", "key.pem"])
-def test_each_file_of_a_login_with_a_certificate_must_be_there(tmp_path, missing):
-    pems = [tmp_path / name for name in ("ca.pem", "certificate.pem", "key.pem")]
-    for pem in pems:
-        os.close(os.open(pem, os.O_CREAT | os.O_WRONLY, 0o600))
-    broker = BrokerAnswers("amqps://broker.example", "client-b", None, *pems)
-    set_up(Setup(home=tmp_path / "b", name="client-b", title="Client B", broker=broker))
-    agent = Agent(tmp_path / "b")
-    assert agent.access(C).authority == tmp_path / "ca.pem"
-    (tmp_path / missing).unlink()
+@pytest.fixture
+def pems(tmp_path):
+    """The file of a broker's CA; certificate and key of a login there."""
+    authority = Authority("broker")
+    (tmp_path / "ca.pem").write_bytes(authority.root.pem)
+    return (tmp_path / "ca.pem", *map(Path, authority.client("client-b").write(tmp_path, "login")))
+
+
+def with_certificate(tmp_path, pems):
+    """An agent that is to log in with a certificate."""
+    return Setup(tmp_path / "b", "client-b", "Client B", BrokerAnswers("amqps://broker.example", "", None, *pems))
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_each_file_of_a_login_with_a_certificate_must_be_there_and_be_what_it_is_for(tmp_path, pems, number):
+    agent = Agent(set_up(with_certificate(tmp_path, pems)).home)
+    assert agent.access(C).authority == pems[0]
+    pems[number].write_text("something else")
+    with pytest.raises(ConfigurationError, match=rf"{pems[number]}.*cannot be used: wanted .* in PEM"):
+        agent.access(C)
+    pems[number].unlink()
     with pytest.raises(ConfigurationError, match="there is no such file"):
         agent.access(C)
     agent.ledger.close()
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_no_agent_is_made_for_a_login_that_cannot_be_one(tmp_path, pems, number):
+    pems[number].write_text("something else")
+    with pytest.raises(ConfigurationError, match=rf"{pems[number]}.*cannot be used: wanted .* in PEM"):
+        set_up(with_certificate(tmp_path, pems))
+    assert not (tmp_path / "b").exists()
+
+
+def test_no_agent_is_made_for_tls_without_a_ca(tmp_path):
+    with pytest.raises(ConfigurationError, match="needs the PEM file of the CA"):
+        set_up(Setup(tmp_path / "b", "client-b", "Client B", BrokerAnswers("amqps://broker.example")))
 
 
 def test_a_broker_without_a_login_is_told_with_the_file_and_the_keys_to_set(tmp_path):

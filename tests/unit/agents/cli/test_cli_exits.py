@@ -8,7 +8,7 @@ import typer
 from agents import errors
 from agents.cli import exits
 from agents.cli.exits import ExitCode, Failure, explain, render
-from protocol.errors import InvitationError, PathError, ProblemCode, RequestError, problem
+from protocol.errors import PathError, ProblemCode, RequestError, problem
 from protocol.names import OrganisationName
 
 PROBLEM = problem(ProblemCode.BAD_POP, "signature", "nothing", "a signature by the key", "Sign it.")
@@ -24,6 +24,7 @@ PROBLEM = problem(ProblemCode.BAD_POP, "signature", "nothing", "a signature by t
         (errors.UnreachableError("x"), ExitCode.UNREACHABLE),
         (errors.TimedOutError("x"), ExitCode.TIMED_OUT),
         (errors.NotVerifiedError("x"), ExitCode.NEGATIVE),
+        (errors.UnusableFileError("--csr x", (PROBLEM,)), ExitCode.USAGE),
         (RequestError(PROBLEM), ExitCode.NEGATIVE),
         (typer.BadParameter("x"), ExitCode.USAGE),
         (typer.Abort(), ExitCode.INTERRUPTED),
@@ -51,9 +52,10 @@ def test_a_partners_fault_is_explained_with_every_problem():
     assert failure.problems == (PROBLEM, PROBLEM)
 
 
-@pytest.mark.parametrize("kind", [RequestError, InvitationError])
-def test_a_file_that_was_given_here_is_not_called_the_partners(kind):
-    assert explain(kind(PROBLEM)).side == exits.GIVEN
+def test_a_file_that_was_given_here_is_not_called_the_partners():
+    failure = explain(errors.UnusableFileError("--csr own.csr", (PROBLEM,)))
+    assert (failure.side, failure.problems) == (exits.GIVEN, (PROBLEM,))
+    assert failure.message == "--csr own.csr cannot be used as it is."
 
 
 def test_a_name_that_the_operator_misspelled_is_a_usage_error():

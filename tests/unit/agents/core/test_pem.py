@@ -83,7 +83,7 @@ def test_a_wrong_passphrase_is_the_operators_fault():
 
 
 def test_a_missing_passphrase_is_asked_for():
-    with pytest.raises(ConfigurationError, match="--passphrase-file"):
+    with pytest.raises(ConfigurationError, match="x is encrypted, and no passphrase was given"):
         parse_private_key(private_key_pem(CA.key, b"correct horse"), None, "x")
 
 

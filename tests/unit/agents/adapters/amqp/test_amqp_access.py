@@ -139,3 +139,11 @@ def test_tls_without_the_brokers_authority_is_refused():
 def test_a_client_certificate_without_tls_is_refused(files):
     with pytest.raises(ConfigurationError, match="amqps://"):
         access("amqp://one/v", login=files[1])
+
+
+def test_a_key_for_another_certificate_is_told_apart_from_what_a_broker_does(files, tmp_path):
+    authority, certificate = files
+    _, other = Authority("other").client("client-b").write(tmp_path, "other")
+    reach = access("amqps://one/v", login=ClientCertificate(certificate.chain, other), authority=authority)
+    with pytest.raises(ConfigurationError, match=r"our login at the broker.*and its own key \(KEY_VALUES_MISMATCH\)"):
+        reach.require_usable()
