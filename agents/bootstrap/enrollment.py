@@ -69,10 +69,11 @@ def choose_issuer(agent: Agent, invitation: Invitation | None, named: str | None
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who will be asked, through which broker, and for what where that is not made first."""
+    """Who will be asked, through which broker, with which invitation, and for what where that is not made first."""
 
     issuer: OrganisationName
     broker: str
+    invitation: Invitation | None
     request: CertificationRequest | None
     key_path: str | None
 
@@ -86,12 +87,13 @@ def plan(agent: Agent, ask: Ask, invitation: Invitation | None) -> Plan:
     key_path = own_key_path(ask, request) if request else None
     _ = agent.sealer
     access = agent.access(issuer, invitation.broker if invitation else None)
-    if invitation:
+    unused = _unless_used(agent, invitation)
+    if unused:
         with judged("the invitation"):
-            require_usable(invitation, agent.name, agent.ledger, agent.clock.now())
+            require_usable(unused, agent.name, agent.ledger, agent.clock.now())
     else:
         require_known(issuer, agent.ledger)
-    return Plan(issuer, access.url, request, key_path)
+    return Plan(issuer, access.url, unused, request, key_path)
 
 
 def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionKey:
@@ -101,9 +103,9 @@ def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionK
     """
     planned = plan(agent, ask, invitation)
     issuer, csr, key_path = planned.issuer, planned.request, planned.key_path
-    if invitation:
+    if planned.invitation:
         with judged("the invitation"):
-            take_in(invitation, agent.name, agent.ledger, agent.clock)
+            take_in(planned.invitation, agent.name, agent.ledger, agent.clock)
     now = agent.clock.now()
     id = agent.entropy.transaction_id(now)
     if csr is None:
@@ -111,7 +113,7 @@ def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionK
     enrollment = Enrollment(
         id, agent.name, issuer, csr, ask.lifetime, created_at=now, expires_at=now + REQUEST_LIFETIME, key_path=key_path
     )
-    return begin(enrollment, agent.root, _unless_used(agent, invitation), agent.sealer, agent.ledger)
+    return begin(enrollment, agent.root, planned.invitation, agent.sealer, agent.ledger)
 
 
 def spent_on(agent: Agent, invitation: Invitation) -> TransactionRecord | None:
@@ -121,7 +123,8 @@ def spent_on(agent: Agent, invitation: Invitation) -> TransactionRecord | None:
 
 
 def _unless_used(agent: Agent, invitation: Invitation | None) -> Invitation | None:
-    """An issuer takes a proof once, and would refuse a request for a second one that it does not need."""
+    """An issuer takes a proof once, and would refuse a request for a second one that it does not need: the issuer's
+    root is pinned here already, so whether the invitation has expired meanwhile does not matter."""
     if invitation is None or spent_on(agent, invitation) is None:
         return invitation
     fix = "nothing needs to be done; leave --invitation out the next time"

@@ -31,16 +31,25 @@ def earlier(agent: Agent, ask: Ask, invitation: Invitation | None) -> Transactio
     """The latest transaction that asked for exactly this and is still worth following; None if one is to be begun.
 
     That is one that goes on, and with an invitation one that ended well too, as its issuer would refuse that a second
-    time. With an invitation it must have been begun with this very one, or with none after this one was used. Raises as
+    time; with one that has expired unused, one that ended otherwise as well, as nothing else can come of it. With an
+    invitation it must have been begun with this very one, or with none after this one was used. Raises as
     `enrollment.plan`.
     """
     issuer, wanted, now = choose_issuer(agent, invitation, ask.issuer), _wanted(ask), agent.clock.now()
     spent = spent_on(agent, invitation) if invitation else None
-    for record in agent.ledger.list_transactions(Role.REQUESTER, OPEN | GOOD if invitation else OPEN, partner=issuer):
+    states = _followed(invitation, spent, now)
+    for record in agent.ledger.list_transactions(Role.REQUESTER, states, partner=issuer):
         meant = invitation is None or _was_meant(invitation, record, spent)
         if meant and _in_time(record, now) and _recorded(record, asked(agent.ledger, record.key)) == wanted:
             return record
     return None
+
+
+def _followed(invitation: Invitation | None, spent: TransactionRecord | None, now: datetime) -> frozenset[State]:
+    """In which states a transaction is what whoever repeats the command wants to hear of."""
+    if invitation is None:
+        return OPEN
+    return frozenset(State) if spent is None and now >= invitation.expires_at else OPEN | GOOD
 
 
 def _was_meant(invitation: Invitation, record: TransactionRecord, spent: TransactionRecord | None) -> bool:
@@ -51,10 +60,10 @@ def _was_meant(invitation: Invitation, record: TransactionRecord, spent: Transac
 
 
 def _in_time(record: TransactionRecord, now: datetime) -> bool:
-    """Whether the next step of a transaction is still to be hoped for, or none is needed."""
+    """Whether the next step of a transaction is still to be hoped for, or there is none."""
     if record.state in ANSWERED:
         return now <= record.updated_at + PATIENCE
-    return record.state in GOOD or now <= record.expires_at
+    return record.state not in OPEN or now <= record.expires_at
 
 
 def _wanted(ask: Ask) -> Gist:

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 def continues(before: TransactionRecord) -> str:
     """That nothing new is begun, and what would."""
     from agents.bootstrap.following import GOOD
+    from protocol.transaction import Role, is_final
 
     begun = f"transaction {before.key.id} with {before.key.partner}, begun at {at(before.created_at)}"
     if before.state in GOOD:
         return f"this invitation was used, and the same asked for by {begun}; to enroll again, leave --invitation out"
+    if is_final(Role.REQUESTER, before.state):
+        return f"this invitation has expired, and was used by {begun}; to ask again, have the issuer make a new one"
     return f"continues {begun}"
 
 

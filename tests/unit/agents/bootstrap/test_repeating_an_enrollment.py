@@ -12,6 +12,7 @@ from agents.bootstrap.asking import Ask
 from agents.bootstrap.enrollment import read_invitation, start
 from agents.bootstrap.repeating import earlier
 from agents.core.effects import MoveTransaction, Unit
+from agents.errors import UnusableFileError
 from agents.service.enrolling import REQUEST_LIFETIME
 from agents.service.installing import PATIENCE
 from agents.service.stored import asked
@@ -144,6 +145,32 @@ def test_one_that_should_have_ended_long_ago_is_begun_anew(requester, invitation
     move(requester, key, state)
     assert found(later(PATIENCE / 2), ASK, invitation) == key
     assert [found(later(PATIENCE), ASK, one) for one in (invitation, None)] == [None, None]
+
+
+EXPIRED = timedelta(hours=2)
+"""After this time no invitation here is good any more."""
+
+
+@pytest.mark.parametrize("state", [State.REFUSED, State.EXPIRED])
+def test_what_came_to_nothing_is_told_once_its_invitation_can_begin_nothing_else(requester, invitation, later, state):
+    move(requester, key := start(requester, ASK, invitation), state)
+    assert found(later(EXPIRED), ASK, invitation) == key
+    assert found(later(EXPIRED), ASK, None) is None
+    assert found(later(EXPIRED), replace(ASK, names=(API,)), invitation) is None
+
+
+@pytest.mark.parametrize("state", [State.VERIFIED, State.FAILED])
+def test_whoever_used_an_invitation_before_it_expired_asks_again_without_it(requester, invitation, later, state):
+    move(requester, start(requester, ASK, invitation), state)
+    late = later(EXPIRED)
+    assert proof(late, start(late, replace(ASK, names=(API,)), invitation)) is None
+    assert (found(late, ASK, invitation) is None) == (state is State.FAILED)
+
+
+def test_an_invitation_that_has_expired_unused_begins_nothing(requester, invitation, later):
+    start(requester, ASK, invitation)
+    with pytest.raises(UnusableFileError):
+        start(later(EXPIRED), replace(ASK, names=(API,)), invitation)
 
 
 # --- an invitation that has been used
