@@ -27,6 +27,10 @@ class UnusableFileError(ConfigurationError):
         self.problems = problems
 
 
+class AgreementUnusableError(ConfigurationError):
+    """The agreement with a partner, `partners/<name>.toml`, cannot be read: nobody can tell what that partner may."""
+
+
 class StateError(AgentError):
     """The agent's own files or ledger are missing, damaged or not protected as they must be."""
 

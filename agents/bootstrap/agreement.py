@@ -11,7 +11,7 @@ from agents.adapters import files
 from agents.bootstrap.agent import Agent
 from agents.config.policy import default_policy_text, parse_policy
 from agents.config.reading import duration_option
-from agents.errors import ConfigurationError
+from agents.errors import AgreementUnusableError, ConfigurationError
 from agents.service.inviting import invite
 from protocol.errors import NameSyntaxError
 from protocol.invitation import Invitation, encode_invitation
@@ -61,11 +61,31 @@ def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, man
     return Agreed(invited.invitation, text, invited.withdrawn, path)
 
 
-def report_unusable(agent: Agent) -> None:
-    """Log which agreements cannot be used, before a partner meets one; the others are kept to all the same."""
-    for partner, why in agent.policies.unusable().items():
-        fix = f"mend {agent.policies.path(partner)}, it is read again at once; until then {partner} is refused"
-        agent.log.error("policy unusable", partner=partner, why=why, fix=fix)
+def has_agreement(agent: Agent, partner: OrganisationName) -> bool:
+    """Whether there is an agreement with `partner`. Raises `AgreementUnusableError` if it cannot be read."""
+    try:
+        return agent.policies.policy_of(partner) is not None
+    except ConfigurationError as error:
+        raise AgreementUnusableError(str(error)) from error
+
+
+class AgreementWatch:
+    """Logs which agreements cannot be used, as soon as that is so; the others are kept to all the same."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._said: dict[OrganisationName, str] = {}
+
+    def look(self) -> None:
+        """Say what has changed since the last look: all of it at the first one."""
+        log, found = self._agent.log, self._agent.policies.unusable()
+        for partner, why in found.items() - self._said.items():
+            file = self._agent.policies.path(partner)
+            fix = f"mend {file}, it is read again at once; until then {partner} is refused, on the channel too"
+            log.error("agreement unusable", partner=partner, why=why, fix=fix)
+        for partner in self._said.keys() - found.keys():
+            log.info("agreement usable again", partner=partner)
+        self._said = found
 
 
 def _require_place(out: Path) -> None:

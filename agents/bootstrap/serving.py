@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agents.adapters.crew import IssuingCrew
 from agents.adapters.home import read_health, write_health
 from agents.adapters.keystore import chain, trust_bundle
 from agents.adapters.tls import TlsChannelListener
+from agents.bootstrap.agreement import AgreementWatch, has_agreement
 from agents.bootstrap.links import open_link
 from agents.config.agent import parse_listen
 from agents.core.admission import IssuedFacts, admit
@@ -37,8 +38,14 @@ def make_daemon(agent: Agent) -> Daemon:
     if agent.config.channel is not None:
         _ = agent.signer  # who serves a channel issues
     more = agent.config.issuing.processes - 1
-    hear, say = partial(read_health, agent.home), partial(write_health, agent.home)
+    hear = partial(read_health, agent.home)
     crew = IssuingCrew(agent.home, more, hear, agent.clock, agent.log) if more else None
+    agreements = AgreementWatch(agent)
+
+    def say(health: dict[str, Any]) -> None:
+        agreements.look()
+        write_health(agent.home, health)
+
     return Daemon(agent.place, partial(open_link, agent), make_listener(agent), crew, say)
 
 
@@ -68,7 +75,7 @@ def make_listener(agent: Agent) -> TlsChannelListener | None:
 
     def admission(leaf: bytes) -> OrganisationName:
         record = agent.ledger.certificate(agent.name, serial_number(load_certificate(leaf)))
-        agreed = record is not None and agent.policies.policy_of(record.subject) is not None
+        agreed = record is not None and has_agreement(agent, record.subject)
         return admit(agent.name, _facts(record) if record else None, leaf, agent.clock.now(), agreed=agreed)
 
     def note(statement: ChannelStatement | None, seen: PeerView, partner: OrganisationName) -> None:

@@ -30,12 +30,12 @@ def text_of(seen: Seen, now: datetime) -> str:
     """The whole overview; `now` tells how long certificates have left."""
     transactions, certificates = seen["transactions"], seen["certificates"]
     parts = [
+        *_unusable(seen["partners"]),
         _head(seen),
         _links(seen),
         _section(
             "partners", ("name", "we issue to it", "last channel", "root SHA-256"), map(_partner, seen["partners"])
         ),
-        *_unusable(seen["partners"]),
         _section(
             "transactions",
             ("id ends in", "as", "partner", "state", "names"),
@@ -116,7 +116,11 @@ def _partner(one: Seen) -> tuple[Any, ...]:
 def _unusable(partners: Iterable[Seen]) -> Iterable[str]:
     """Agreements that nothing is issued by."""
     troubles = ((one["name"], one.get("agreement_unusable")) for one in partners)
-    return (wrapped(f"Agreement with {name} unusable, it is refused: {why}") for name, why in troubles if why)
+    return (
+        wrapped(f"The agreement with {name} cannot be used, and {name} is refused: {why}")
+        for name, why in troubles
+        if why
+    )
 
 
 def _transaction(one: Seen) -> tuple[Any, ...]:

@@ -51,12 +51,10 @@ def run(
     if issue_for:
         _issue(agent, number, issue_for, stop)
         return
-    from agents.bootstrap.agreement import report_unusable
     from agents.bootstrap.serving import make_daemon
 
     agent.lock.acquire()
     try:
-        report_unusable(agent)
         make_daemon(agent).run(stop)
     finally:
         agent.ledger.close()

@@ -196,6 +196,6 @@ def _invitation(case: Case, known: Known) -> IssuedInvitation | None:
 
 
 def _not_now() -> ProtocolError:
-    fix = "Nothing is wrong with the request: tell the issuer's operator, then enroll again."
-    got = "a request that could not be judged"
-    return ProtocolError(problem(ProblemCode.SYSTEM_FAILURE, "policy", got, "a readable policy at the issuer", fix))
+    fix = "Nothing is wrong with the request: tell the issuer's operator, whose log says why; then enroll again."
+    got = "the issuer's agreement with you cannot be read"
+    return ProtocolError(problem(ProblemCode.SYSTEM_FAILURE, "agreement", got, "an agreement that can be read", fix))

@@ -77,8 +77,8 @@ def test_a_typing_error_in_an_agreement_shows_at_once_and_the_daemon_runs(scene)
     agreement = scene.issuer.home / "partners" / f"{scene.requester.name}.toml"
     agreement.write_text(agreement.read_text().replace('approval = "automatic"', 'approval = "automatc"'))
     scene.issuer.start()
-    (line,) = scene.issuer.logged("policy unusable")
+    (line,) = eventually(lambda: scene.issuer.logged("agreement unusable"))
     assert (line["partner"], "automatc" in line["why"]) == (scene.requester.name, True)
     assert str(agreement) in line["fix"]
-    scene.issuer.run("status").expect(0).says(f"Agreement with {scene.requester.name} unusable", "automatc")
+    scene.issuer.run("status").expect(0).says(f"The agreement with {scene.requester.name} cannot be used", "automatc")
     eventually(lambda: not scene.issuer.run("status", "--health").code, "the agent is well for everybody else")

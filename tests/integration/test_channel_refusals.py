@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from kit.channel import HOST, PARTNER, World, visit, visitor
 from kit.pki import CLIENT, DAY, Authority, now
 
-from agents.errors import LedgerUnavailableError, NotVerifiedError, UnreachableError
+from agents.errors import AgreementUnusableError, LedgerUnavailableError, NotVerifiedError, UnreachableError
 from protocol.messages import ChannelStatement
 from protocol.names import OrganisationName
 
@@ -144,6 +144,13 @@ def test_a_fault_of_ours_refuses_and_keeps_its_details(world, fault):
     assert body["problems"][0]["code"] == "systemFailure"
     assert "secret" not in f"{body}{head}"
     assert len(world.books.sessions) == 1  # that of the client after it
+
+
+def test_a_client_whose_agreement_cannot_be_read_is_told_whom_to_ask(world):
+    world.books.fault = AgreementUnusableError("/secret/path: line 3")
+    status, body, head = answer(world, GET)
+    assert (status, body["problems"][0]["got"]) == (503, "this end's agreement with you cannot be read")
+    assert "secret" not in f"{body}{head}"
 
 
 def test_a_ledger_that_is_away_means_try_again(world):

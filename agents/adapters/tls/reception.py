@@ -12,6 +12,7 @@ from cryptography import x509
 
 from agents.adapters.tls.http import HttpError, HttpMessage
 from agents.adapters.tls.peer import Tls, presented_chain, view
+from agents.errors import AgreementUnusableError
 from agents.ports import Admission, Clock, SessionSink
 from protocol.errors import MessageError, Problem, ProblemCode, ProtocolError, problem
 from protocol.messages import PROBLEMS_MAX, ChannelRefusal, ChannelStatement, PeerView, parse_statement
@@ -86,7 +87,7 @@ class Reception:
 
 
 def refusal(error: Exception) -> Answer:
-    """What a client is told of `error`: its own faults in full, ours without any detail."""
+    """What a client is told of `error`: its own faults in full, ours without any detail but whom to tell."""
     match error:
         case HttpError():
             return _refusal(error.status, error.problems)
@@ -96,6 +97,8 @@ def refusal(error: Exception) -> Answer:
             return _refusal(HTTPStatus.FORBIDDEN, error.problems)
         case TimeoutError():
             return _refusal(HTTPStatus.REQUEST_TIMEOUT, (_TOO_SLOW,))
+        case AgreementUnusableError():
+            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, (_NO_AGREEMENT,))
         case _:
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, (_OUR_FAULT,))
 
@@ -115,6 +118,13 @@ _TOO_SLOW = problem(
     "no complete request in time",
     "one within seconds",
     "Send the request at once.",
+)
+_NO_AGREEMENT = problem(
+    ProblemCode.SYSTEM_FAILURE,
+    "agreement",
+    "this end's agreement with you cannot be read",
+    "an agreement that can be read",
+    "Nothing is wrong with your certificate: tell the operator of this end, whose log says why.",
 )
 _OUR_FAULT = problem(
     ProblemCode.SYSTEM_FAILURE,

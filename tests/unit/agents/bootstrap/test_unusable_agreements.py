@@ -3,9 +3,10 @@
 import pytest
 
 from agents.bootstrap.agent import Agent
-from agents.bootstrap.agreement import agree, report_unusable
+from agents.bootstrap.agreement import AgreementWatch, agree, has_agreement
 from agents.bootstrap.overview import overview
 from agents.cli.overviews import text_of
+from agents.errors import AgreementUnusableError
 from protocol.names import OrganisationName
 
 B = OrganisationName("client-b")
@@ -27,9 +28,9 @@ def test_the_overview_says_which_and_why(mistyped):
     assert partners["client-d"] is None
     assert [word for word in (str(mistyped.policies.path(B)), "approval", "automatc") if word not in partners[B]] == []
     text = " ".join(text_of(seen, mistyped.clock.now()).split())
-    assert "Agreement with client-b unusable, it is refused:" in text
+    assert text.startswith("The agreement with client-b cannot be used, and client-b is refused:")
     assert "automatc" in text
-    assert "client-d unusable" not in text
+    assert "The agreement with client-d" not in text
 
 
 def test_an_unusable_agreement_of_one_partner_does_not_make_the_agent_unhealthy(mistyped, monkeypatch):
@@ -38,14 +39,29 @@ def test_an_unusable_agreement_of_one_partner_does_not_make_the_agent_unhealthy(
     assert overview(mistyped, 10)["healthy"]
 
 
-def test_the_log_says_it_at_the_start_with_the_file_to_mend(mistyped, capsys):
-    report_unusable(Agent(mistyped.home))
+def test_the_log_says_it_once_with_the_file_to_mend_and_when_it_is_mended(mistyped, capsys):
+    watch, path = AgreementWatch(Agent(mistyped.home)), mistyped.policies.path(B)
+    watch.look()
+    watch.look()
     (line,) = capsys.readouterr().err.splitlines()
-    for word in ("policy unusable", "automatc", f"mend {mistyped.policies.path(B)}", "client-b is refused"):
+    for word in ("agreement unusable", "automatc", f"mend {path}", "client-b is refused"):
         assert word in line
+    path.write_text(path.read_text().replace('"automatc"', '"automtic"'))
+    watch.look()
+    assert "automtic" in capsys.readouterr().err
+    path.write_text(path.read_text().replace('"automtic"', '"automatic"'))
+    watch.look()
+    assert "agreement usable again" in capsys.readouterr().err
+
+
+def test_whether_there_is_an_agreement_cannot_be_told_of_one_that_cannot_be_read(mistyped):
+    assert has_agreement(mistyped, OrganisationName("client-d"))
+    assert not has_agreement(mistyped, OrganisationName("client-e"))
+    with pytest.raises(AgreementUnusableError, match="automatc"):
+        has_agreement(mistyped, B)
 
 
 def test_an_agent_without_agreements_has_none_that_are_unusable(requester, capsys):
-    report_unusable(requester)
+    AgreementWatch(requester).look()
     assert capsys.readouterr().err == ""
     assert requester.policies.unusable() == {}
