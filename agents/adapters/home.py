@@ -136,6 +136,12 @@ def write_health(home: Path, health: dict[str, Any], number: int = 0) -> None:
     new.replace(path)
 
 
+def forget_health(home: Path) -> None:
+    """Take back what the daemon said: it ends in order. What is still there when none runs was left by one that did
+    not. Raises `OSError`."""
+    _health_file(home, 0).unlink(missing_ok=True)
+
+
 def read_health(home: Path, number: int = 0) -> dict[str, Any] | None:
     """What the daemon, or that process, last said; None if it never did."""
     try:

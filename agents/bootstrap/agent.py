@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
-from agents.adapters.home import HomeLock, read_health
+from agents.adapters.home import HomeLock, forget_health, read_health
 from agents.config.agent import FILE, AgentConfig, load_config
 from agents.config.policy_files import PolicyFiles
 from agents.errors import ConfigurationError
@@ -128,6 +128,10 @@ class Agent:
     def health(self) -> dict[str, Any] | None:
         """What the daemon last said of itself."""
         return read_health(self.home)
+
+    def forget_health(self) -> None:
+        """The daemon has ended as it should. Raises `OSError`."""
+        forget_health(self.home)
 
     def access(self, issuer: OrganisationName, invited_to: str | None = None) -> BrokerAccess:
         """How we reach the virtual host of `issuer` and log in there; `invited_to` is where its invitation says it is.

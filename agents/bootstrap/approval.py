@@ -55,8 +55,9 @@ def _undecided(agent: Agent) -> tuple[TransactionRecord, ...]:
     return tuple(found)
 
 
-def decide(agent: Agent, id: str, *, allow: bool, reason: str) -> TransactionRecord:
-    """Record the decision on the one request whose id is `id`, or ends in it. Raises `ConfigurationError`."""
+def decide(agent: Agent, id: str, *, allow: bool, reason: str, partner: str = "") -> TransactionRecord:
+    """Record the decision on the one request whose id is `id`, or ends in it; of `partner`, if that is given: two
+    requesters may choose the same id. Raises `ConfigurationError`."""
     if len(id) < ID_END_MIN:
         raise ConfigurationError(
             f"'{id}' names no request: wanted its whole id, or at least the last {ID_END_MIN} characters of it. "
@@ -66,11 +67,7 @@ def decide(agent: Agent, id: str, *, allow: bool, reason: str) -> TransactionRec
         raise ConfigurationError(
             f"--reason has {len(reason)} characters; wanted 1 to {REASON_MAX}: the requester reads it."
         )
-    found = [record for record in _undecided(agent) if record.key.id.endswith(id)]
-    if len(found) != 1:
-        many = "none waits" if not found else f"{len(found)} wait"
-        raise ConfigurationError(f"'{id}': {many} under an id that ends so. See `agent pending`.")
-    (record,) = found
+    record = _the_one(agent, id, partner)
     now = agent.clock.now()
     if record.expires_at < now:
         raise ConfigurationError(f"{record.key.id} expired at {record.expires_at}: its requester must ask once more.")
@@ -79,3 +76,18 @@ def decide(agent: Agent, id: str, *, allow: bool, reason: str) -> TransactionRec
     if not recorded:
         raise ConfigurationError(f"{record.key.id} was decided by somebody else meanwhile. See `agent status`.")
     return record
+
+
+def _the_one(agent: Agent, id: str, partner: str) -> TransactionRecord:
+    found = [record for record in _undecided(agent) if record.key.id.endswith(id)]
+    if partner:
+        found = [record for record in found if record.key.partner == partner]
+    if not found:
+        of = f" of {partner}" if partner else ""
+        raise ConfigurationError(f"'{id}': no request{of} waits under an id that ends so. See `agent pending`.")
+    if len(found) > 1:
+        askers = ", ".join(sorted({record.key.partner for record in found}))
+        raise ConfigurationError(
+            f"'{id}': {len(found)} wait under an id that ends so, from {askers}. Give the whole id and --partner NAME."
+        )
+    return found[0]

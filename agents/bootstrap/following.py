@@ -72,7 +72,15 @@ def _out_of_time(record: TransactionRecord, wait: float, link: LinkState) -> Tra
         raise UnreachableError(f"{obstacle} After {wait:.0f} s the enrollment is {record.state}; {rest}")
     if obstacle:
         raise TimedOutError(f"after {wait:.0f} s the enrollment is {record.state}: {obstacle} But {rest}")
-    raise TimedOutError(f"after {wait:.0f} s the enrollment is {record.state}; {rest}")
+    raise TimedOutError(f"after {wait:.0f} s the enrollment is {record.state}; {rest}{_AWAITED.get(record.state, '')}")
+
+
+_AWAITED = {
+    State.SENT: " The issuer has not answered: ask its operator whether its agent runs, and see that no other agent "
+    "of yours logs in at the broker in this name: it would take the answer.",
+    State.PENDING: " A person at the issuer has to approve it.",
+}
+"""What whoever waited can do, or need not."""
 
 
 @contextmanager

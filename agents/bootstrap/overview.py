@@ -21,7 +21,8 @@ SHOWN_CERTIFICATES = 20
 def condition(agent: Agent) -> dict[str, Any]:
     """How the agent fares, by what its daemon says while it runs. Asks no ledger: this is asked every few seconds."""
     running, now = agent.lock.is_held(), agent.clock.now()
-    said = (agent.health() or {}) if running else {}
+    heard = agent.health() or {}
+    said = heard if running else {}
     silent = running and is_silent(said_at(said), now)
     links, crew = list(map(_judged, said.get("links", []))), said.get("issuing_processes")
     return {
@@ -31,6 +32,7 @@ def condition(agent: Agent) -> dict[str, Any]:
         "silent": silent,
         "healthy": running and not silent and all(link["well"] for link in links) and not (crew and crew["troubles"]),
         "said_at": said.get("at"),
+        "died_at": None if running else heard.get("at"),
         "channel": said.get("channel"),
         "links": links,
         "issuing_processes": crew,

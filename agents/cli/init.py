@@ -15,6 +15,8 @@ from agents.cli.output import Output, clean, fields
 if TYPE_CHECKING:
     from agents.config.agent import AgentConfig
 
+LOOPBACK = ("127.", "localhost:", "[::1]:")
+
 
 def init(
     *,
@@ -84,11 +86,20 @@ def init(
     )
     for warning in made.warnings:
         print(f"warning: {clean(warning)}", file=sys.stderr)
-    steps = _next_steps(load_config(made.home), made.home)
-    Output(as_json).show(
-        made,
-        fields([("agent", made.name), ("home", made.home), ("root SHA-256", made.root), *steps]),
-    )
+    config = load_config(made.home)
+    facts = [("agent", made.name), ("home", made.home), ("root SHA-256", made.root), *_channel(config)]
+    Output(as_json).show(made, fields([*facts, *_next_steps(config, made.home)]))
+
+
+def _channel(config: AgentConfig) -> list[tuple[str, str]]:
+    """Where it will listen; partners on other machines reach no loopback address."""
+    if config.channel is None:
+        return []
+    listen, endpoint = config.channel.listen, config.channel.endpoint
+    lines = [("channel", f"will listen on {listen}; partners dial {endpoint}")]
+    if listen.startswith(LOOPBACK) and endpoint.host != "localhost":
+        return [*lines, ("", f'which only this machine reaches, unless you set listen = "0.0.0.0:{endpoint.port}"')]
+    return lines
 
 
 def _next_steps(config: AgentConfig, home: Path) -> list[tuple[str, str]]:

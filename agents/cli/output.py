@@ -63,14 +63,14 @@ def short(id: str) -> str:
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], notes: Sequence[str] = ()) -> str:
     """Columns as wide as their widest cell, two spaces apart; the last one is wrapped at `WIDTH`.
 
-    Under each row stands its note, if there are notes and it is not empty: in one line, cut where it is too long.
+    Under each row stands its note, if there are notes and it is not empty: its lines are cut where they are too long.
     """
     lines = [list(headings), *([str(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     shown = []
     for line, note in zip_longest(lines, ["", *notes], fillvalue=""):
         shown.append(_row(list(line), widths))
-        shown += [textwrap.shorten(note, WIDTH, initial_indent="    ", placeholder=" ...")] if note else []
+        shown += [textwrap.shorten(one, WIDTH, initial_indent="    ", placeholder=" ...") for one in note.splitlines()]
     return "\n".join(shown)
 
 

@@ -34,7 +34,10 @@ def text_of(seen: Seen, now: datetime) -> str:
         _head(seen),
         _links(seen),
         _section(
-            "partners", ("name", "we issue to it", "last channel", "root SHA-256"), map(_partner, seen["partners"])
+            "partners",
+            ("name", "we issue to it", "last channel", "root pinned as"),
+            map(_partner, seen["partners"]),
+            list(map(_roots, seen["partners"])),
         ),
         _section(
             "transactions",
@@ -74,6 +77,8 @@ def _head(seen: Seen) -> str:
 
 
 def _daemon(seen: Seen) -> str:
+    if seen["died_at"]:
+        return f"not running: killed or crashed about {_at(seen['died_at'])}; start it again with `agent run`"
     if not seen["running"]:
         return "not running (start it with `agent run`)"
     if seen["silent"]:
@@ -108,9 +113,14 @@ def _link(link: Seen) -> tuple[Any, ...]:
 
 
 def _partner(one: Seen) -> tuple[Any, ...]:
-    roots = ", ".join(f"{root['sha256'][:16]}... as {root['acts_as']}" for root in one["roots"]) or "none yet"
+    roles = ", ".join(root["acts_as"] for root in one["roots"]) or "none yet"
     last = _at(one["last_channel"]) if one["last_channel"] else "never"
-    return one["name"], "yes" if one["agreed"] else "no", last, roots
+    return one["name"], "yes" if one["agreed"] else "no", last, roles
+
+
+def _roots(one: Seen) -> str:
+    """The SHA-256 of each in full, on a line of its own: two people compare them by voice."""
+    return "\n".join(f"{root['acts_as']} {root['sha256']}" for root in one["roots"])
 
 
 def _unusable(partners: Iterable[Seen]) -> Iterable[str]:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from agents.ports import TransactionRecord
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Transaction id, or at least its last 8 characters.")]
+Partner = Annotated[
+    str, typer.Option(metavar="NAME", help="Who asks, where requests of several have the same transaction id.")
+]
 
 
 def pending(*, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
@@ -34,35 +37,38 @@ def pending(*, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     Output(as_json).show(facts, lines if rows else "Nothing waits for approval.")
 
 
-def approve(id: Id, *, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
-    """Approve a request; the daemon judges it by the policy once more, issues, and sends the certificate."""
-    _decide(id, home, as_json=as_json, allow=True, reason="")
+def approve(id: Id, *, partner: Partner = "", home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+    """Approve a request. The daemon then judges it by the agreement once more, which may have changed: it sends the
+    certificate, or a refusal with every reason."""
+    _decide(id, partner, home, as_json=as_json, allow=True, reason="")
 
 
 def deny(
     id: Id,
     *,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; the requester reads it.")],
+    partner: Partner = "",
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
     """Deny a request; the requester is told the reason."""
-    _decide(id, home, as_json=as_json, allow=False, reason=reason)
+    _decide(id, partner, home, as_json=as_json, allow=False, reason=reason)
 
 
-def _decide(id: str, home: Path, *, as_json: bool, allow: bool, reason: str) -> None:
+def _decide(id: str, partner: str, home: Path, *, as_json: bool, allow: bool, reason: str) -> None:
     from agents.bootstrap.agent import Agent
     from agents.bootstrap.approval import decide, shown_root
     from protocol.transaction import Role
 
     agent = Agent(home)
-    record = decide(agent, id, allow=allow, reason=reason)
+    record = decide(agent, id, allow=allow, reason=reason, partner=partner)
     root = shown_root(agent, record)
     running = agent.lock.is_held()
     word = "approved" if allow else "denied"
-    note = "the daemon answers now" if running else "no daemon runs: the answer leaves with the next `agent run`"
-    partner = agent.ledger.partner(record.key.partner)
-    stranger = not allow and not (partner and partner.pinned_as(Role.REQUESTER))
+    does = "judges it by the agreement once more, and answers" if allow else "answers"
+    note = f"the daemon {does}" if running else f"no daemon runs: the next `agent run` {does}"
+    asker = agent.ledger.partner(record.key.partner)
+    stranger = not allow and not (asker and asker.pinned_as(Role.REQUESTER))
     again = [("again", f"{record.key.partner} needs a new invitation to ask once more")] if stranger else []
     Output(as_json).show(
         _facts(record, root) | {"decision": word, "daemon_running": running, "needs_invitation": stranger},

@@ -56,6 +56,7 @@ def run(
     agent.lock.acquire()
     try:
         make_daemon(agent).run(stop)
+        agent.forget_health()
     finally:
         agent.ledger.close()
         agent.lock.release()

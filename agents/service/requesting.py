@@ -34,6 +34,10 @@ from protocol.transaction import Event, Role, State
 
 BATCH = 64
 
+_NOT_OURS = (
+    "an answer to a request that was never made here: does another agent log in at the broker in this name? Each then "
+    "takes answers to the other, so stop one of them"
+)
 
 class Requesting:
     """Enrollments with one issuer. Used by one thread."""
@@ -81,7 +85,7 @@ class Requesting:
         record = self._ledger.transactions([key]).get(key)
         reason = self._why_unusable(letter, record)
         if reason or record is None:
-            return self._inbox.unusable(letter.delivery, reason or "an answer to a request that was never made here")
+            return self._inbox.unusable(letter.delivery, reason or _NOT_OURS)
         self._record(letter, record)
         self._set_aside = None
         self._partners.forget()

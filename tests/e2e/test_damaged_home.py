@@ -202,3 +202,12 @@ def test_a_read_only_home_is_said_by_the_daemon_and_by_commands(scene, disk):
     under.remount("rw")
     scene.issuer.start()
     scene.requester.enroll(*asked).expect(0)
+
+
+def test_a_daemon_that_was_killed_is_told_from_one_that_was_stopped(scene):
+    scene.requester.start()
+    assert scene.requester.stop() == 0
+    scene.requester.run("status").expect(0).says("not running (start it with `agent run`)")
+    scene.requester.start()
+    scene.requester.kill()
+    scene.requester.run("status").expect(0).says("not running: killed or crashed about")

@@ -54,7 +54,7 @@ def test_a_held_request_is_approved_and_the_requester_gets_its_certificate_witho
     assert [word for word in ("pending", "verified", "confirmed") if word not in told] == []
     assert manual.requester.credential(manual.issuer).exists()
     assert manual.issuer.ask("pending") == []
-    manual.issuer.run("approve", waiting["id"]).expect(2).says(waiting["id"], "none waits", "agent pending")
+    manual.issuer.run("approve", waiting["id"]).expect(2).says(waiting["id"], "no request waits", "agent pending")
 
 
 def test_a_denied_request_tells_the_requester_the_reason(manual):

@@ -16,7 +16,7 @@ from agents.errors import ConfigurationError
 from protocol.names import Fingerprint, OrganisationName, TransactionId
 from protocol.transaction import Role, State
 
-B = OrganisationName("client-b")
+B, OTHER = OrganisationName("client-b"), OrganisationName("client-d")
 IDS = ("0195f1d4-8c00-7000-8000-000000000001", "0195f1d4-8c01-7000-8000-100000000001")
 
 
@@ -24,11 +24,11 @@ IDS = ("0195f1d4-8c00-7000-8000-000000000001", "0195f1d4-8c01-7000-8000-10000000
 def holding(issuer):
     """Puts requests with these ids on hold at the issuer."""
 
-    def hold(*ids, lifetime=timedelta(days=1)):
+    def hold(*ids, lifetime=timedelta(days=1), partner=B):
         now = issuer.clock.now()
         for id in ids:
             opening = OpenTransaction(
-                key=TransactionKey(Role.ISSUER, B, TransactionId(id)),
+                key=TransactionKey(Role.ISSUER, partner, TransactionId(id)),
                 state=State.PENDING,
                 request_digest=Fingerprint.of(id.encode()),
                 created_at=now,
@@ -81,6 +81,17 @@ def test_an_end_that_several_ids_have_decides_nothing(holding):
         decide(issuer, IDS[0][-8:], allow=True, reason="")
     assert len(held(issuer)) == len(IDS)
     assert decide(issuer, IDS[1], allow=False, reason="no").key.id == IDS[1]
+
+
+def test_requests_of_two_partners_with_one_id_are_told_apart_by_the_partner(holding):
+    issuer = holding(IDS[0])
+    holding(IDS[0], partner=OTHER)
+    with pytest.raises(ConfigurationError, match="2 wait under an id that ends so, from client-b, client-d.*--partner"):
+        decide(issuer, IDS[0], allow=True, reason="")
+    with pytest.raises(ConfigurationError, match="no request of client-x waits"):
+        decide(issuer, IDS[0], allow=True, reason="", partner="client-x")
+    assert decide(issuer, IDS[0], allow=True, reason="", partner=OTHER).key.partner == OTHER
+    assert [record.key.partner for record in held(issuer)] == [B]
 
 
 def test_however_many_wait_all_are_seen_and_the_oldest_can_be_decided(holding, monkeypatch):

@@ -28,6 +28,7 @@ def told(capsys, tmp_path, monkeypatch):
 def test_with_a_channel_a_partner_is_invited_and_the_agent_run(told, tmp_path):
     home = tmp_path / "a home"
     assert told("--endpoint", "localhost:9") == [
+        "channel       will listen on 127.0.0.1:9; partners dial localhost:9",
         f"next          agent invite PARTNER --dns '**.PARTNER.example' --out FILE --home '{home}'",
         f"              agent run --home '{home}'",
     ]
@@ -47,3 +48,18 @@ def test_without_a_broker_that_comes_first(told, tmp_path):
 
 def test_the_home_that_is_meant_anyway_is_not_named(told):
     assert told(home=DEFAULT_HOME.name) == ["next          agent enroll --invitation FILE --dns NAME"]
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        (("--endpoint", "c.example:9"), True),
+        (("--endpoint", "c.example:9", "--listen", "[::1]:9"), True),
+        (("--endpoint", "c.example:9", "--listen", "0.0.0.0:8"), False),
+        (("--endpoint", "localhost:9"), False),
+    ],
+)
+def test_a_channel_that_partners_cannot_reach_is_told(told, options, warned):
+    assert (
+        'which only this machine reaches, unless you set listen = "0.0.0.0:9"' in "\n".join(told(*options))
+    ) == warned

@@ -23,6 +23,7 @@ QUIET = {
     "running": True,
     "silent": False,
     "said_at": NOW.isoformat(),
+    "died_at": None,
     "channel": None,
     "links": [],
     "issuing_processes": None,
@@ -97,6 +98,12 @@ def test_a_daemon_that_hangs_is_said_to_be_silent_since_when():
     assert "silent so far" in line_with(shown(silent=True, said_at=None), "daemon")
 
 
+def test_a_daemon_that_was_killed_is_told_from_one_that_was_stopped():
+    assert line_with(shown(running=False), "daemon").endswith("not running (start it with `agent run`)")
+    killed = line_with(shown(running=False, died_at=NOW.isoformat()), "daemon")
+    assert "not running: killed or crashed about 2026-11-23 22:18 UTC" in killed
+
+
 def test_where_several_processes_issue_it_is_said_how_many_run():
     crew = {"running": 1, "wanted": 2, "troubles": []}
     assert line_with(shown(issuing_processes=crew), "daemon").endswith("running, issuing processes 1 of 2")
@@ -130,7 +137,13 @@ def test_what_quarantine_means_is_said_as_soon_as_something_is_in_it():
 def test_a_partner_is_shown_with_whether_we_issue_to_it_and_when_the_channel_was_last_open(agreed, said):
     text = shown(partners=[partner(agreed=agreed, last_channel=NOW.isoformat(timespec="seconds"))])
     assert "we issue to it" in text
-    assert line_with(text, "cdcd").split()[:5] == ["client-c", said, "2026-11-23", "22:18", "UTC"]
+    assert line_with(text, "client-c").split() == ["client-c", said, "2026-11-23", "22:18", "UTC", "issuer"]
+
+
+def test_a_pinned_root_is_shown_whole_since_people_compare_it():
+    roots = [{"acts_as": "issuer", "sha256": "cd" * 32}, {"acts_as": "requester", "sha256": "ef" * 32}]
+    lines = shown(partners=[partner(roots=roots)]).splitlines()
+    assert lines[-2:] == [f"    issuer {'cd' * 32}", f"    requester {'ef' * 32}"]
 
 
 def test_what_never_was_is_said_so():
