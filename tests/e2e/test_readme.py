@@ -3,8 +3,10 @@
 Replaced are the ports, so that nothing else on the machine is in the way, and the directory in which the reader begins.
 """
 
+import configparser
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -150,6 +152,25 @@ def test_who_only_enrolls_needs_what_the_readme_says(scene):
     requester.run("enroll", *(word for pair in given.items() if pair[0] in enroll for word in pair)).expect(0)
     assert run == ["run"]
     requester.start()
+
+
+def test_the_service_that_the_readme_shows_runs_what_it_installs(tmp_path):
+    install, by_hand, service = SECTIONS["Install it, and keep it running"]
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str
+    unit.read_string(service.text)
+    program, *words = shlex.split(unit["Service"]["ExecStart"])
+    home = unit["Service"]["Environment"].removeprefix("AGENT_HOME=")
+    assert words == ["run"]
+    assert f"AGENT_HOME={home} {program} init" in by_hand.text
+    assert f"venv {Path(program).parents[1]}\n" in install.text
+    assert Path(home).is_relative_to(unit["Service"]["ReadWritePaths"])
+    assert (ROOT / re.search(r"--requirement (\S+)", install.text)[1]).exists()
+    if shutil.which("systemd-analyze"):
+        file = tmp_path / "apostille.service"
+        file.write_text(service.text.replace(program, sys.executable))
+        done = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def batched(words):
