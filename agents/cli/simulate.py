@@ -69,7 +69,8 @@ def simulate(
     from agents.simulation.parameters import parameters
     from agents.simulation.summary import summarise
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop_once)
     lasts = duration_option("--duration", duration) if duration else None
     told = parameters(
         requesters=requesters,
@@ -82,12 +83,23 @@ def simulate(
     )
     if report:
         _check_report(report)
-    outcome = _run(told, keep, as_json=as_json)
+    try:
+        outcome = _run(told, keep, as_json=as_json)
+    except KeyboardInterrupt:
+        Output(as_json).say("Stopped; nothing is left running.")
+        return ExitCode.INTERRUPTED
     summary = summarise(outcome)
     if report:
         _write(report, outcome, summary)
     Output(as_json).show(_result(outcome, summary), _text(outcome, summary, report))
     return ExitCode.DONE if outcome.verdict.holds else ExitCode.NEGATIVE
+
+
+def _stop_once(*_: object) -> None:
+    """End in order; whoever presses Ctrl-C again out of impatience does not leave processes behind by that."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _day(text: str) -> Any:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from agents.bootstrap.agent import Agent
-from agents.bootstrap.broker import Partnership, RunningBroker, running_broker
+from agents.bootstrap.broker import OwnBroker, Partnership, RunningBroker, running_broker
 from agents.bootstrap.demo import start_daemon
 from agents.bootstrap.trial import Network, free_port, system_clock
+from agents.errors import AgentError
 from agents.simulation.evening import Evening
 from agents.simulation.outcome import Happening, Outage, Outcome, Watch
 from agents.simulation.parameters import Parameters
@@ -21,7 +22,7 @@ from agents.simulation.plan import LINES, WORKERS, Plan, Request, Strike, make_p
 from agents.simulation.processes import Issuer, Requesters
 from agents.simulation.reading import read_facts
 from agents.simulation.scene import BROKER, DONE, Scene, invite_all, make_issuers
-from agents.simulation.strikes import Striker, Targets
+from agents.simulation.strikes import Killable, Striker, Targets
 from agents.simulation.tail import Tail
 from agents.simulation.verdict import judge
 from protocol.names import OrganisationName
@@ -57,6 +58,7 @@ class Simulation:
                 make_issuers(scene)
                 invite_all(scene)
                 issuers = [self._issuer(scene, name, stack) for name in self._plan.issuers]
+            stack.enter_context(_killed_if_cut_short(running.broker, *issuers))
             with self._phase("onboarding"):
                 self._onboard(scene, network, running, issuers)
             with self._phase("waiting for quiet"):
@@ -110,6 +112,7 @@ class Simulation:
                 worker.start()
             stack.enter_context(People(scene, self._decided))
             stack.callback(striker.stop)
+            stack.enter_context(_killed_if_cut_short(running.broker, *issuers, *workers))
             striker.start()
             self._follow(scene, workers, striker)
             striker.join()
@@ -160,6 +163,19 @@ class Simulation:
             self._started_at,
             tuple(self._phases),
         )
+
+
+@contextmanager
+def _killed_if_cut_short(*things: Killable | OwnBroker) -> Iterator[None]:
+    """Kill `things` where the block ends with an exception, such as Ctrl-C: nobody looks at what they leave, so that
+    they need not end in order, one after the other."""
+    try:
+        yield
+    except BaseException:
+        for thing in things:
+            with suppress(AgentError):
+                thing.kill()
+        raise
 
 
 def _partnership(plan: Plan) -> Partnership:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 from agents.bootstrap.broker import OwnBroker
 from agents.bootstrap.trial import NetworkLink
+from agents.errors import AgentError
 from agents.simulation.parameters import StrikeKind
 from agents.simulation.plan import Strike
+
+KILL_AGAIN_SECONDS = 0.2
+"""How often a broker is killed that a strike may just be starting again."""
 
 
 class Killable(Protocol):
@@ -70,9 +75,14 @@ class Striker:
             thread.join()
 
     def stop(self) -> None:
-        """No more strikes, and nothing that was killed is started again. Waits for what is under way."""
+        """No more strikes, and nothing that was killed is started again. A broker that is just being restarted is
+        killed: its coming back, which can take minutes, is not waited for."""
         self._halt.set()
-        self.join()
+        for thread in self._threads:
+            while thread.is_alive():
+                with suppress(AgentError):
+                    self._targets.broker.kill()
+                thread.join(KILL_AGAIN_SECONDS)
 
     def _run(self, strike: Strike) -> None:
         name, thing, how = self._chosen(strike)

@@ -1,6 +1,7 @@
 """A small simulation from the command line, with every kind of request and faults on real processes."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -78,15 +79,27 @@ def test_ledgers_and_logs_are_kept_and_no_process_is(simulated):
     assert str(homes) not in listed
 
 
+MANY_FAULTS = ("--requesters", 10, "--issuers", 1, "--seed", 3)
+
+
 @needs_broker
-def test_a_simulation_that_is_interrupted_leaves_nothing_behind(tmp_path):
-    command = [sys.executable, "-m", "agents.cli.main", "simulate", *SMALL, "--faults", "harsh"]
+@pytest.mark.parametrize(
+    ("moment", "signals"),
+    [
+        ("making issuers", [signal.SIGTERM]),
+        ("broker: broker restarted", [signal.SIGINT, signal.SIGINT]),
+    ],
+)
+def test_a_simulation_that_is_interrupted_leaves_nothing_behind(tmp_path, moment, signals):
+    command = [sys.executable, "-m", "agents.cli.main", "simulate", *map(str, MANY_FAULTS)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as begun:
-        assert any("making issuers" in line for line in begun.stdout)
-        begun.terminate()
-        _, complaints = begun.communicate(timeout=120)
+        assert any(moment in line for line in begun.stdout)
+        for number in signals:
+            begun.send_signal(number)
+        said, complaints = begun.communicate(timeout=120)
     assert begun.returncode == 130
+    assert said.endswith("Stopped; nothing is left running.\n")
     assert complaints == ""
     assert list(tmp_path.iterdir()) == []
     assert str(tmp_path) not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

@@ -115,8 +115,10 @@ class PrivateBroker:
         return run_ctl([str(self._installation.folder / "rabbitmqctl")], arguments, given, self._environment)
 
     def _end_node(self, how: signal.Signals) -> None:
-        if self._node:
-            self._node.end(how)
+        node = self._node
+        if node:
+            node.end(how)
+        if self._node is node:  # another thread may be ending it too, to have it end sooner
             self._node = None
 
     def _run(self, *command: str, holding: Sequence[int] = ()) -> Child:

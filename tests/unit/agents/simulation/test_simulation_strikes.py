@@ -119,3 +119,29 @@ def test_a_frozen_link_is_thawed_at_the_end():
     assert hit.links[0][1].changed.wait(10)
     striker.stop()
     assert hit.links[0][1].done == ["freeze", "thaw"]
+
+
+class SlowBroker(Recorder):
+    """Comes back only by being killed."""
+
+    def __init__(self):
+        super().__init__("broker")
+        self.killed = threading.Event()
+
+    def restart(self):
+        self.changed.set()
+        assert self.killed.wait(60)
+
+    def kill(self):
+        self.killed.set()
+
+
+def test_a_broker_that_is_being_restarted_is_not_waited_for_at_the_end():
+    hit = targets()
+    hit.broker = SlowBroker()
+    striker = Striker(hit, [Strike(0.0, StrikeKind.RESTART_BROKER, 0.0, 0)], lambda *_: None, lambda *_: None)
+    striker.start()
+    assert hit.broker.changed.wait(10)
+    striker.stop()
+    assert hit.broker.killed.is_set()
+    assert striker.faults == []
