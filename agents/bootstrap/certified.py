@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from agents.adapters.broker.certification import certify, open_authority
-from agents.adapters.broker.settings import DEFINITIONS, ENABLED_PLUGINS, PLUGINS, SETTINGS, certificate_settings
+from agents.adapters.broker.settings import DEFINITIONS, ENABLED_PLUGINS, PLUGINS, PORT, SETTINGS, certificate_settings
 from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
 from agents.adapters.files import share_file
@@ -35,11 +35,15 @@ class Readers:
 
 @dataclass(frozen=True, slots=True)
 class Certified:
-    """Folders with a certificate, and which of these were made now."""
+    """Folders with a certificate, and which of these were made now; what the broker is started from, and where it will
+    be reached."""
 
     directory: Path
     holders: tuple[str, ...]
     made: tuple[str, ...]
+    settings: Path
+    plugins: Path
+    url: str
 
 
 def parse_group(text: str) -> int | None:
@@ -73,7 +77,8 @@ def certify_broker(directory: Path, partnership: Partnership, host: str, readers
     for holder, spec_of in logins.items():
         if certify(place / holder, spec_of, authority, now, entropy, readers.logins):
             made.append(holder)
-    return Certified(place, (BROKER, *logins), tuple(made))
+    settings, plugins = place / BROKER / SETTINGS, place / BROKER / PLUGINS
+    return Certified(place, (BROKER, *logins), tuple(made), settings, plugins, f"amqps://{name}:{PORT}")
 
 
 def _host(text: str) -> DnsName:

@@ -13,7 +13,10 @@ from agents.cli.output import Output, fields
 
 
 def certify(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where everything is made.")],
+    directory: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Where all is made, and the broker will find its part."),
+    ],
     *,
     issuer: Issuers,
     requester: Requesters,
@@ -40,4 +43,11 @@ def certify(
     done = certify_broker(directory, Partnership.parse(issuer, requester), host, readers)
     rows = [(holder, f"{done.directory / holder}{' (new)' if holder in done.made else ''}") for holder in done.holders]
     keep = "keep it off the broker's machine, its key.pem makes logins and is not encrypted"
-    Output(as_json).show(done, fields([*rows, (AUTHORITY, f"{done.directory / AUTHORITY}: {keep}")]))
+    steps = [
+        ("next", f"start the broker with RABBITMQ_CONFIG_FILE={done.settings}"),
+        ("", f"and RABBITMQ_ENABLED_PLUGINS_FILE={done.plugins}"),
+        ("", "give each operator the folder of that name, for"),
+        ("", f"agent init --broker {done.url} --broker-ca-file ca.pem"),
+        ("", "           --broker-certificate-file certificate.pem --broker-key-file key.pem"),
+    ]
+    Output(as_json).show(done, fields([*rows, (AUTHORITY, f"{done.directory / AUTHORITY}: {keep}"), *steps]))

@@ -36,13 +36,15 @@ def enroll(
         str, typer.Option(metavar="KIND", help="Key to make: P-256, P-384, P-521, Ed25519 or RSA.")
     ] = "P-256",
     csr: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Enroll this PKCS#10 request; its key stays put.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Enroll this PKCS#10 request; its key stays where it is."),
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --csr: its key, to verify the channel.")
+        Path | None,
+        typer.Option(metavar="FILE", help="With --csr: its key, not encrypted, to verify the channel."),
     ] = None,
     lifetime: Annotated[str, typer.Option(metavar="DURATION", help="Wanted lifetime, for example 30d.")] = "",
-    wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to follow the enrollment.")] = 60.0,
+    wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to follow it here.")] = 60.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be asked; make and send nothing.")
     ] = False,

@@ -28,7 +28,11 @@ def init(
         str, typer.Option(metavar="HOST:PORT", help="Where partners reach our channel; needed to invite anybody.")
     ] = "",
     listen: Annotated[
-        str, typer.Option(metavar="ADDRESS:PORT", help="Where to listen; default: the endpoint's port on 127.0.0.1.")
+        str,
+        typer.Option(
+            metavar="ADDRESS:PORT",
+            help="Where it listens; default: the endpoint's port on 127.0.0.1, which only this machine reaches.",
+        ),
     ] = "",
     broker: Annotated[str, typer.Option(metavar="URL", help="The message broker: amqp[s]://HOST:PORT.")] = "",
     broker_user: Annotated[

@@ -20,9 +20,13 @@ def invite(
     *,
     dns: Annotated[
         list[str],
-        typer.Option(metavar="PATTERN", help="Names it may ask for: a.example, '*.a.example', '**.a.example'."),
+        typer.Option(
+            metavar="PATTERN",
+            help="Names it may ask for: a.example itself, '*.a.example' one label more, '**.a.example' one or more "
+            "labels more. May be repeated; only the first time, later the agreement says it.",
+        ),
     ] = [],
-    expires: Annotated[str, typer.Option(metavar="DURATION", help="How long the invitation is good.")] = "7d",
+    expires: Annotated[str, typer.Option(metavar="DURATION", help="How long the invitation is good: 12h, 7d.")] = "7d",
     manual: Annotated[bool, typer.Option("--manual", help="Have a person approve each request.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the invitation to a new file that only you can read.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def check(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The request, PEM or DER; '-' is standard input.")],
     *,
-    policy: Annotated[Path, typer.Option(metavar="FILE", help="The agreement to judge it by.")],
+    policy: Annotated[Path, typer.Option(metavar="FILE", help="The agreement to judge it by: partners/NAME.toml.")],
     partner: Annotated[str, typer.Option(metavar="NAME", help="Who asks; default: the policy file's name.")] = "",
     lifetime: Annotated[str, typer.Option(metavar="DURATION", help="The lifetime asked for, for example 30d.")] = "",
     as_json: AsJson = False,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 
 import pytest
@@ -47,6 +48,16 @@ def test_who_makes_it_is_told_where_the_authority_must_not_lie(certify, tmp_path
     assert f"{tmp_path / 'authority'}: keep it off the broker's machine" in out
     assert "BEGIN ENCRYPTED" not in (tmp_path / "authority/key.pem").read_text()
     assert "key.pem makes logins and is not encrypted" in out
+
+
+def test_who_makes_it_is_told_how_the_broker_is_started_and_what_an_agent_is_made_with(certify, tmp_path):
+    _, out, _ = certify(*WORDS)
+    assert f"RABBITMQ_CONFIG_FILE={tmp_path / 'broker/rabbitmq.conf'}\n" in out
+    assert f"RABBITMQ_ENABLED_PLUGINS_FILE={tmp_path / 'broker/enabled_plugins'}\n" in out
+    assert "--broker amqps://broker.example:5671 " in out
+    assert {path.name for path in (tmp_path / "client-b").iterdir()} == set(
+        re.findall(r"[a-z]+\.pem", out.split("agent init")[1])
+    )
 
 
 def test_one_organisation_more_leaves_the_others_as_they_are(certify, tmp_path):
