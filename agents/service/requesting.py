@@ -39,6 +39,7 @@ _NOT_OURS = (
     "takes answers to the other, so stop one of them"
 )
 
+
 class Requesting:
     """Enrollments with one issuer. Used by one thread."""
 
