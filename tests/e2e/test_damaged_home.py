@@ -211,3 +211,22 @@ def test_a_daemon_that_was_killed_is_told_from_one_that_was_stopped(scene):
     scene.requester.start()
     scene.requester.kill()
     scene.requester.run("status").expect(0).says("not running: killed or crashed about")
+
+
+def test_an_agent_that_takes_the_answers_to_another_of_its_name_says_so_and_none_is_lost(scene):
+    scene.issuer.start()
+    scene.enrolled()
+    twin = scene.organisation(scene.requester.name, "twin")
+    twin.enroll("--invitation", scene.invitation(), "--dns", scene.name()).expect(1)
+    scene.issuer.stop()
+    left = scene.requester.enroll("--dns", scene.name("www"), wait=5).expect(4)
+    left.says("its agent runs", "no other agent of yours logs in at the broker in this name")
+
+    twin.start()
+    scene.issuer.start()
+    said = "does another agent log in at the broker in this name?"
+    eventually(lambda: said in " ".join(twin.run("status").expect(0).out.split()))
+    twin.stop()
+    scene.requester.start()
+    (asked,) = scene.requester.transactions(names=[f"dns:{scene.name('www')}"])
+    scene.requester.reaches(asked["id"], "verified")
