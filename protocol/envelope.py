@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from protocol import jws
+from protocol.certificate import public_key_info
 from protocol.errors import EnvelopeError, Problem, ProblemCode, problem
 from protocol.messages import Message, parse_message
 from protocol.names import Fingerprint, OrganisationName
@@ -75,6 +76,8 @@ class Signer:
     organisation: OrganisationName
     root: bytes
     key: jws.JoseKey
+    keys: frozenset[Fingerprint]
+    """SHA-256 of the SubjectPublicKeyInfo of every certificate that it shows: they sign envelopes and certificates."""
     valid_from: datetime
     valid_until: datetime
 
@@ -88,6 +91,8 @@ class Opened:
     digest: Fingerprint
     """As `digest` gives it."""
     root: bytes
+    keys: frozenset[Fingerprint]
+    """As those of the `Signer`."""
     introduced: bool
 
 
@@ -118,7 +123,7 @@ def open_envelope(
     unsealed = unseal(data)
     introduced = unsealed.chain[-1] not in anchors_of(unsealed.claimed)
     signer = signers.signer(unsealed, unsealed.chain[-1:], now)
-    opened = Opened(read(unsealed, signer, recipient), unsealed.jws.digest, signer.root, introduced)
+    opened = Opened(read(unsealed, signer, recipient), unsealed.jws.digest, signer.root, signer.keys, introduced)
     _check_times(opened, now)
     return opened
 
@@ -194,6 +199,7 @@ def _verify_signer(unsealed: Unsealed, anchors: Sequence[x509.Certificate], now:
         organisation=unsealed.claimed,
         root=path[-1].public_bytes(Encoding.DER),
         key=jws.jose_key(leaf.public_key()),
+        keys=frozenset(Fingerprint.of(public_key_info(certificate)) for certificate in unsealed.chain),
         valid_from=max(certificate.not_valid_before_utc for certificate in path),
         valid_until=min(certificate.not_valid_after_utc for certificate in path),
     )

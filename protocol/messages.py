@@ -33,6 +33,9 @@ PROBLEMS_MAX = 32
 NOTES_MAX, NOTE_MAX = 16, 200
 """Most notes with a certificate, and the characters of each; an issuer that has more says so in the last one."""
 
+PROFILE: Final = "channel-client"
+"""The one profile of this version: a certificate for the requester's end of a channel."""
+
 LIFETIME_SECONDS_MAX = 2**31
 """Longest lifetime that can be asked for, in seconds: 68 years."""
 
@@ -86,11 +89,12 @@ class InvitationProof(Model):
 
 
 class EnrollmentRequest(Model):
-    """Requester to issuer: please certify the key of this PKCS#10 request (RFC 2986)."""
+    """Requester to issuer: please certify the key of this PKCS#10 request (RFC 2986). An issuer of this version refuses
+    any profile but `channel-client`, and any predecessor."""
 
     type: Literal["enrollment.request"] = "enrollment.request"
     csr: Csr
-    profile: Literal["channel-client"] = "channel-client"
+    profile: Annotated[str, Field(max_length=64, pattern=PRINTABLE)] = PROFILE
     invitation: InvitationProof | None = None
     predecessor: SerialNumber | None = None
     lifetime_seconds: Annotated[int, Field(ge=1, le=LIFETIME_SECONDS_MAX)] | None = None

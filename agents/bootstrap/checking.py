@@ -18,8 +18,8 @@ NO_ISSUER_ENDS = datetime.max.replace(tzinfo=UTC, microsecond=0)
 def judge_offered(data: bytes, policy: Policy, partner: OrganisationName, lifetime: timedelta | None) -> Verdict:
     """Judge a file that somebody offers as a request (PEM or DER). What is none is refused like everything else.
 
-    Which keys have certificates already, and which name its own channel has, only an issuer knows; here no key has one,
-    and no name is the issuer's.
+    Which keys have certificates already, which sign envelopes or certificates, and which name its own channel has, only
+    an issuer knows; here no key and no name is taken.
     """
     try:
         request = parse_csr(read_csr_file(data))
@@ -31,6 +31,7 @@ def judge_offered(data: bytes, policy: Policy, partner: OrganisationName, lifeti
         issuer_not_after=NO_ISSUER_ENDS,
         lifetime=lifetime,
         key_holders=frozenset(),
+        signing_keys=frozenset(),
         endpoint=None,
         approved=False,
     )

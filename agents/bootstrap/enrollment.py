@@ -14,9 +14,11 @@ from agents.core.requester import Enrollment
 from agents.errors import ConfigurationError
 from agents.ports import Log, TransactionRecord
 from agents.service.enrolling import REQUEST_LIFETIME, begin, require_known, require_usable, take_in
+from protocol.certificate import public_key_info
 from protocol.csr import CertificationRequest, build_csr, parse_csr
 from protocol.invitation import TEXT_MAX, Invitation, decode_invitation
-from protocol.names import OrganisationName, TransactionId
+from protocol.names import Fingerprint, OrganisationName, TransactionId
+from protocol.path import load_certificate
 from protocol.transaction import Role, State, is_final
 
 __all__ = ["Ask", "Plan", "choose_issuer", "plan", "read_invitation", "spent_on", "start"]
@@ -85,6 +87,8 @@ def plan(agent: Agent, ask: Ask, invitation: Invitation | None) -> Plan:
     """
     request, issuer = read_request(ask), choose_issuer(agent, invitation, ask.issuer)
     key_path = own_key_path(ask, request) if request else None
+    if request:
+        _require_channel_key(agent, request)
     _ = agent.sealer
     access = agent.access(issuer, invitation.broker if invitation else None)
     unused = _unless_used(agent, invitation)
@@ -94,6 +98,16 @@ def plan(agent: Agent, ask: Ask, invitation: Invitation | None) -> Plan:
     else:
         require_known(issuer, agent.ledger)
     return Plan(issuer, access.url, unused, request, key_path)
+
+
+def _require_channel_key(agent: Agent, request: CertificationRequest) -> None:
+    """Refuse a request for a key that signs envelopes or certificates here: three kinds of key, never mixed."""
+    ours = {Fingerprint.of(public_key_info(load_certificate(der))) for der in agent.identity.chain}
+    if request.key.fingerprint in ours:
+        raise ConfigurationError(
+            "--csr asks for a certificate for the key of this agent's identity or of its CA. Such a key signs "
+            "envelopes or certificates and nothing else: make a new key, and a request for that."
+        )
 
 
 def start(agent: Agent, ask: Ask, invitation: Invitation | None) -> TransactionKey:

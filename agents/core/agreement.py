@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from agents.core.patterns import NamePattern
 from protocol.csr import KeyKind, SubjectAttribute
-from protocol.names import DnsName, OrganisationName
+from protocol.names import DnsName, Fingerprint, OrganisationName
 
 CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string
 
@@ -90,6 +90,8 @@ class Context:
     """What was asked for, if anything was."""
     key_holders: frozenset[OrganisationName]
     """Who already holds certificates of ours for this public key."""
+    signing_keys: frozenset[Fingerprint]
+    """Keys that sign envelopes or certificates: the requester's, as far as it shows them, and our CA's."""
     endpoint: DnsName | None
     """The host name of our own channel, as far as it is known: it is issued to nobody else."""
     approved: bool

@@ -11,11 +11,9 @@ from agents.core.effects import (
 from agents.core.policy import Context, Policy, Refused, Verdict, evaluate
 from protocol.csr import CertificationRequest, parse_csr
 from protocol.envelope import Opened
-from protocol.errors import EnvelopeError, ProblemCode, ProtocolError, problem
+from protocol.errors import EnvelopeError, ProblemCode, ProtocolError, RequestError, problem
 from protocol.invitation import IssuedInvitation, check_proof
-from protocol.messages import (
-    EnrollmentRequest,
-)
+from protocol.messages import PROFILE, EnrollmentRequest
 from protocol.names import Fingerprint, OrganisationName
 from protocol.transaction import Role, State
 
@@ -65,14 +63,30 @@ def key_of(opened: Opened) -> TransactionKey:
 
 
 def parse(opened: Opened, sealed: bytes, before: State = State.RECEIVED) -> Case:
-    """Read an enrollment request. The cheapest check of its CSR (the size) comes first, proof of possession last."""
+    """Read an enrollment request. What its sender wants of a later version comes first, then the CSR, from the cheapest
+    check (the size) to proof of possession."""
     request = opened.message.body
     if not isinstance(request, EnrollmentRequest):
         raise TypeError(f"{request.type} is not an enrollment request")
     try:
+        _require_known(request)
         return Case(opened, request, sealed, parse_csr(request.csr), before)
     except ProtocolError as error:
         return Case(opened, request, sealed, error, before)
+
+
+def _require_known(request: EnrollmentRequest) -> None:
+    """Refuse what can be asked for and is not done: who asks must not believe that it was heeded."""
+    found = []
+    if request.profile != PROFILE:
+        fix = f"Ask for {PROFILE}; compare `agent --version` on both sides."
+        found.append(problem(ProblemCode.BAD_CERT_TEMPLATE, "profile", f"'{request.profile}'", PROFILE, fix))
+    if request.predecessor is not None:
+        got, allowed = f"the serial number {request.predecessor}", "none: every certificate is issued for itself"
+        fix = "Enroll again without a predecessor; earlier certificates stay valid until they end."
+        found.append(problem(ProblemCode.BAD_REQUEST, "predecessor", got, allowed, fix))
+    if found:
+        raise RequestError(*found)
 
 
 def authenticate(case: Case, requester: Requester, invitation: IssuedInvitation | None, now: datetime) -> None:

@@ -132,6 +132,14 @@ def key_is_not_shared(candidate: Candidate) -> Iterator[Problem]:
         yield problem(ProblemCode.NOT_AUTHORIZED, "public key", got, allowed, fix)
 
 
+def key_signs_nothing_else(candidate: Candidate) -> Iterator[Problem]:
+    """The key is no CA's and no agent identity's, be it the requester's or ours: three kinds of key, never mixed."""
+    if candidate.request.key.fingerprint in candidate.context.signing_keys:
+        got, allowed = "the key of a CA or of an agent identity", "a key for the channel alone"
+        fix = "Generate a new key for this request; it signs neither envelopes nor certificates."
+        yield problem(ProblemCode.BAD_CERT_TEMPLATE, "public key", got, allowed, fix)
+
+
 def hash_is_allowed(candidate: Candidate) -> Iterator[Problem]:
     """The request's own signature uses a listed hash; where the scheme fixes it, the kind of key says it all."""
     used, listed = candidate.request.signature_hash, candidate.policy.signature_hashes
@@ -175,6 +183,7 @@ RULES: tuple[Callable[[Candidate], Iterator[Problem]], ...] = (
     attributes_are_well_formed,
     key_is_allowed,
     key_is_not_shared,
+    key_signs_nothing_else,
     hash_is_allowed,
     usages_are_allowed,
     validity_is_left,

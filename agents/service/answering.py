@@ -128,6 +128,7 @@ class Answering:
             issuer_not_after=self._authority.not_after,
             lifetime=timedelta(seconds=seconds) if seconds else None,
             key_holders=known.key_holders.get(csr.key.fingerprint, frozenset()),
+            signing_keys=case.opened.keys | self._authority.keys,
             endpoint=self._authority.endpoint.host,
             approved=case.held,
         )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from agents.core.issuer import Issuance, renew_after
 from agents.core.policy import Approved, Refused
 from agents.ports import CertificateSigner, Entropy
+from protocol.certificate import public_key_info
 from protocol.errors import ProtocolError
 from protocol.messages import Endpoint, Issued
+from protocol.names import Fingerprint
 from protocol.path import load_certificate
 
 
@@ -18,6 +20,9 @@ class Authority:
         self.endpoint = endpoint
         self.not_after = load_certificate(signer.certificate()).not_valid_after_utc
         """When the issuing CA's own certificate ends."""
+        above = (signer.certificate(), *signer.chain(), *signer.trust_bundle())
+        self.keys = frozenset(Fingerprint.of(public_key_info(load_certificate(der))) for der in above)
+        """SHA-256 of the SubjectPublicKeyInfo of our CAs."""
 
     def sign(self, approved: Approved) -> Issuance | Refused:
         """The certificate as approved, or why this CA may not certify that. Raises `StateError` if it cannot sign."""

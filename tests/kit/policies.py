@@ -77,6 +77,7 @@ def make_context(**changes) -> Context:
         issuer_not_after=NOW.replace(microsecond=0) + timedelta(days=1000),
         lifetime=None,
         key_holders=frozenset(),
+        signing_keys=frozenset(),
         endpoint=None,
         approved=False,
     )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kit.certificates import CLIENT, DAY, NOW, forge_ca
 from kit.envelopes import B, C, D, agent_of, decode, der, encode, forge_envelope, header_of, message, organisation
 
+from protocol.certificate import public_key_info
 from protocol.envelope import (
     CLOCK_SKEW_MAX,
     ENVELOPE_MAX,
@@ -46,7 +47,9 @@ def refusal(data, *known, kind=EnvelopeError, **options):
 
 def test_what_one_seals_the_other_opens():
     opened = CLIENT_C.open(SEALED, CLIENT_B)
-    assert opened == Opened(message(), digest(SEALED), der(CLIENT_B.root.certificate), introduced=False)
+    certificates = (CLIENT_B.identity, CLIENT_B.issuing, CLIENT_B.root)
+    keys = frozenset(Fingerprint.of(public_key_info(one.certificate)) for one in certificates)
+    assert opened == Opened(message(), digest(SEALED), der(CLIENT_B.root.certificate), keys, introduced=False)
 
 
 def test_the_digest_is_that_of_the_signing_input():

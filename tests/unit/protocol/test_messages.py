@@ -198,7 +198,7 @@ def test_what_is_not_json_is_called_so(data):
         (("body", "csr"), "", BODIES[0]),
         (("body", "csr"), "not base64!", BODIES[0]),
         (("body", "csr"), base64.urlsafe_b64encode(bytes(CSR_MAX + 1)).decode(), BODIES[0]),
-        (("body", "profile"), "code-signing", BODIES[0]),
+        (("body", "profile"), "p" * 65, BODIES[0]),
         (("body", "lifetime_seconds"), 0, BODIES[0]),
         (("body", "lifetime_seconds"), "3600", BODIES[0]),
         (("body", "invitation", "proof"), "AAAA", BODIES[1]),

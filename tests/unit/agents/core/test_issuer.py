@@ -89,7 +89,7 @@ SEEN = PeerView(
 
 def opened(proof=None, root=ROOT, *, introduced=True, body=None):
     request = message(body=body or EnrollmentRequest(csr=b"csr", invitation=proof))
-    return Opened(request, Fingerprint.of(b"sealed request"), root, introduced)
+    return Opened(request, Fingerprint.of(b"sealed request"), root, frozenset(), introduced)
 
 
 def case_of(proof=None, **changes):
@@ -362,6 +362,29 @@ def test_what_was_asked_for_and_is_not_in_the_certificate_stands_in_the_trail():
     issuance = issuance_with("attribute 1.2.3: of unknown type", "lifetime: cut")
     *_, audit = unit_for_issued(CASE, issuance, b"reply", LATER).effects
     assert audit.detail == "serial abc; attribute 1.2.3: of unknown type; lifetime: cut"
+
+
+# --- what this version does not do
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ({"profile": "channel-server"}, ProblemCode.BAD_CERT_TEMPLATE),
+        ({"predecessor": SerialNumber("abc")}, ProblemCode.BAD_REQUEST),
+    ],
+    ids=["profile", "predecessor"],
+)
+def test_what_is_asked_for_and_not_done_is_refused_and_not_passed_over(wanted, code):
+    case = parse(opened(body=EnrollmentRequest(csr=b"csr", **wanted)), b"sealed")
+    (problem,) = case.csr.problems
+    ((field, value),) = wanted.items()
+    assert (problem.code, problem.field, str(value) in problem.got) == (code, field, True)
+
+
+def test_everything_that_is_not_done_is_refused_at_once():
+    body = EnrollmentRequest(csr=b"csr", profile="", predecessor=SerialNumber("abc"))
+    assert [one.field for one in parse(opened(body=body), b"sealed").csr.problems] == ["profile", "predecessor"]
 
 
 # --- confirmations

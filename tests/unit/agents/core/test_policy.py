@@ -18,7 +18,7 @@ from agents.core.profile import BACKDATE, Profile
 from agents.core.subject import COMMON_NAME
 from protocol.csr import KeyKind, NameKind, SubjectAttribute, SubjectName
 from protocol.errors import Problem, ProblemCode
-from protocol.names import DnsName, OrganisationName
+from protocol.names import DnsName, Fingerprint, OrganisationName
 
 ORGANISATION, COUNTRY, UNIT = "2.5.4.10", "2.5.4.6", "2.5.4.11"
 SERVER_AUTH = USAGES["serverAuth"]
@@ -385,6 +385,14 @@ def test_the_partners_own_key_may_be_used_again_unless_the_policy_says_never():
     approve(make_request(), make_policy(key_reuse=KeyReuse.NEVER))
 
 
+def test_a_key_that_signs_envelopes_or_certificates_is_not_certified_for_the_channel():
+    context = make_context(signing_keys=frozenset({Fingerprint.of(b"ca"), make_request().key.fingerprint}))
+    found = refusal(context=context)
+    assert (found.code, found.field) == (ProblemCode.BAD_CERT_TEMPLATE, "public key")
+    assert (found.got, found.allowed) == ("the key of a CA or of an agent identity", "a key for the channel alone")
+    approve(make_request(), context=make_context(signing_keys=frozenset({Fingerprint.of(b"ca")})))
+
+
 def test_the_hash_of_the_requests_signature_must_be_listed():
     found = refusal(make_request(signature_hash="SHA-256"), make_policy(signature_hashes=frozenset({"SHA-384"})))
     assert (found.code, found.allowed) == (ProblemCode.BAD_ALG, "SHA-384")
@@ -513,6 +521,7 @@ CONTEXTS = st.builds(
     lifetime=mostly(None, st.timedeltas()),
     issuer_not_after=mostly(WHOLE + 50 * DAY, st.just(WHOLE - DAY)),
     approved=st.booleans(),
+    signing_keys=mostly(frozenset(), st.just(frozenset({make_request().key.fingerprint}))),
     endpoint=mostly(None, st.sampled_from(GOOD).map(DnsName)),
     key_holders=mostly(frozenset(), st.frozensets(st.sampled_from([PARTNER, OrganisationName("other")]))),
 )
@@ -538,3 +547,4 @@ def test_whatever_is_asked_an_approved_certificate_holds_nothing_without_a_rule(
     assert spec.not_before < context.now < spec.not_after <= context.issuer_not_after
     assert spec.not_after - context.now <= policy.lifetime_maximum
     assert context.key_holders <= {PARTNER}
+    assert request.key.fingerprint not in context.signing_keys

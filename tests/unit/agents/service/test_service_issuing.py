@@ -366,6 +366,42 @@ def test_a_policy_that_cannot_be_read_is_said_without_recording_the_request(worl
     assert isinstance(results(world)[1], Issued)
 
 
+# --- three kinds of key
+
+
+@pytest.mark.parametrize("kind", ["identity", "issuing", "root"])
+def test_the_requester_s_signing_keys_are_not_certified_for_the_channel(world, kind):
+    signing = getattr(world.b.organisation, kind).key
+    world.send(world.b.sealed(world.b.begin(world.issuer.invite(B), given=signing)))
+    world.issuer.work()
+    (result,) = results(world)
+    assert [problem.got for problem in result.problems] == ["the key of a CA or of an agent identity"]
+    assert world.issuer.certificates() == 0
+
+
+@pytest.mark.parametrize("kind", ["issuing", "root"])
+def test_our_own_ca_keys_are_not_certified_for_the_channel(world, kind):
+    signing = getattr(world.issuer.organisation, kind).key
+    world.send(world.b.sealed(world.b.begin(world.issuer.invite(B), given=signing)))
+    world.issuer.work()
+    (result,) = results(world)
+    assert [problem.got for problem in result.problems] == ["the key of a CA or of an agent identity"]
+
+
+# --- what this version does not do
+
+
+@pytest.mark.parametrize("wanted", [{"profile": "channel-server"}, {"predecessor": "abc"}], ids=str)
+def test_a_request_for_what_is_not_done_is_answered_in_words(world, wanted):
+    begun = reread(world.b.sealed(world.b.begin(world.issuer.invite(B))))
+    asked = begun.model_copy(update={"body": begun.body.model_copy(update=wanted)})
+    world.send(world.b.sealer.seal(asked))
+    world.issuer.work()
+    (result,) = results(world)
+    assert [problem.field for problem in result.problems] == [*wanted]
+    assert (world.issuer.states(), world.issuer.quarantined()) == ([State.REFUSED], 0)
+
+
 # --- confirmations
 
 
