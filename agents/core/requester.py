@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from agents.core.effects import (
     Audit,
@@ -22,7 +23,7 @@ from agents.core.effects import (
     Unit,
 )
 from agents.core.patterns import canonical
-from protocol.certificate import fingerprint, public_key_info, serial_number, subject_names, unknown_names
+from protocol.certificate import public_key_info, serial_number, subject_names, unknown_names
 from protocol.csr import CertificationRequest, SubjectName
 from protocol.envelope import digest
 from protocol.errors import NameSyntaxError, Problem, ProblemCode, RequestError, problem
@@ -96,10 +97,9 @@ def unit_for_created(enrollment: Enrollment, proof: InvitationProof | None, seal
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An answer that fits the request: leaf, chain without root, and the pinned root that they lead to, all DER."""
+    """An answer that fits the request: leaf, and the pinned root that it leads to, both DER."""
 
     certificate: bytes
-    chain: tuple[bytes, ...]
     anchor: bytes
     serial: SerialNumber
     public_key: Fingerprint
@@ -120,22 +120,33 @@ def accept(
 
     Raises `ProtocolError`; the problem is sent back to the issuer.
     """
-    leaf, *chain = (load_certificate(der) for der in (issued.certificate, *issued.chain))
+    leaf = load_certificate(issued.certificate)
     if public_key_info(leaf) != csr.key.spki:
         _reject("certificate", "a certificate for another key", "the key of our request")
-    path = verify_path(leaf, chain, _pinned_anchors(issued.trust_bundle, pinned), Purpose.CHANNEL_CLIENT, now)
+    *_, root = _verified_path(issued, pinned, now)
     _check_names(leaf, csr)
     _check_lifetime(leaf, lifetime)
     return Accepted(
         certificate=issued.certificate,
-        chain=issued.chain,
-        anchor=_der(issued.trust_bundle, path[-1]),
+        anchor=root.public_bytes(Encoding.DER),
         serial=serial_number(leaf),
         public_key=csr.key.fingerprint,
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
         endpoint=issued.endpoint,
     )
+
+
+def verified_chain(issued: Issued, pinned: Collection[Fingerprint], at: datetime) -> tuple[bytes, ...]:
+    """What is installed above an accepted certificate (DER): its path as it was verified `at` that time, in order,
+    without the root, and without whatever else the issuer sent. Raises `ProtocolError`."""
+    _, *above, _ = _verified_path(issued, pinned, at)
+    return tuple(certificate.public_bytes(Encoding.DER) for certificate in above)
+
+
+def _verified_path(issued: Issued, pinned: Collection[Fingerprint], at: datetime) -> Sequence[x509.Certificate]:
+    leaf, *chain = (load_certificate(der) for der in (issued.certificate, *issued.chain))
+    return verify_path(leaf, chain, _pinned_anchors(issued.trust_bundle, pinned), Purpose.CHANNEL_CLIENT, at)
 
 
 def _pinned_anchors(bundle: Sequence[bytes], pinned: Collection[Fingerprint]) -> list[x509.Certificate]:
@@ -145,10 +156,6 @@ def _pinned_anchors(bundle: Sequence[bytes], pinned: Collection[Fingerprint]) ->
         got = ", ".join(Fingerprint.of(der) for der in bundle)
         _reject("trust_bundle", got, f"a root that the invitation pinned: {', '.join(sorted(pinned))}")
     return anchors
-
-
-def _der(bundle: Sequence[bytes], root: x509.Certificate) -> bytes:
-    return next(der for der in bundle if Fingerprint.of(der) == fingerprint(root))
 
 
 def _check_names(leaf: x509.Certificate, csr: CertificationRequest) -> None:

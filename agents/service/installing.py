@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 from agents.core.effects import Effect, RecordSession, StoreMessage
-from agents.core.requester import confirmation_message, unit_for_move
+from agents.core.requester import confirmation_message, unit_for_move, verified_chain
 from agents.errors import AgentError, LedgerUnavailableError, NotVerifiedError, UnreachableError
 from agents.ports import (
     CertificateRecord,
@@ -104,10 +104,12 @@ class Installing:
         if answer is None:
             raise TypeError(f"the ledger holds no answer for transaction {record.key.id}")
         partner = self._ledger.partner(self._issuer)
-        anchors = partner.certificates_as(Role.ISSUER) if partner else ()
-        self._store.stage(
-            self._issuer, certificate.serial, certificate.certificate, answer.chain, anchors, _own_key(record)
-        )
+        if partner is None:
+            raise TypeError(f"the ledger does not know {self._issuer}")
+        anchors = partner.certificates_as(Role.ISSUER)
+        # As it was accepted: the path was judged at the moment from which the transaction is issued.
+        chain = verified_chain(answer, partner.pinned_as(Role.ISSUER), record.updated_at)
+        self._store.stage(self._issuer, certificate.serial, certificate.certificate, chain, anchors, _own_key(record))
         self._log.info(
             "credential installed", transaction=record.key.id, partner=self._issuer, serial=certificate.serial
         )

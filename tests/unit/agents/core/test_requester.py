@@ -29,6 +29,7 @@ from agents.core.requester import (
     unit_for_created,
     unit_for_issued,
     unit_for_move,
+    verified_chain,
 )
 from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
 from protocol.envelope import digest
@@ -110,7 +111,7 @@ def test_an_answer_that_fits_is_accepted():
     answer = issued()
     accepted = accept(answer, CSR, timedelta(days=60), PINNED, NOW)
     certificate = x509.load_der_x509_certificate(answer.certificate)
-    assert (accepted.certificate, accepted.chain, accepted.endpoint) == (answer.certificate, answer.chain, ENDPOINT)
+    assert (accepted.certificate, accepted.endpoint) == (answer.certificate, ENDPOINT)
     assert accepted.anchor == der(ROOT.certificate)
     assert accepted.public_key == CSR.key.fingerprint
     assert accepted.serial.to_int() == certificate.serial_number
@@ -194,6 +195,14 @@ def test_roots_beside_the_pinned_one_are_no_anchors():
 def test_the_pinned_root_is_the_anchor_wherever_it_stands_in_the_bundle():
     bundle = (der(forge_ca("other root").certificate), der(ROOT.certificate))
     assert accept(issued(trust_bundle=bundle), CSR, None, PINNED, NOW).anchor == der(ROOT.certificate)
+
+
+def test_what_is_installed_is_the_verified_path_in_order_without_the_root_and_nothing_beside_it():
+    upper = forge_ca("client-c upper", ROOT, path_length=1)
+    lower = forge_ca("client-c lower", upper, path_length=0)
+    sent = tuple(der(one.certificate) for one in (ROOT, upper, ISSUING, lower))
+    answer = issued(leaf(issuer=lower), chain=sent)
+    assert verified_chain(answer, PINNED, NOW) == (der(lower.certificate), der(upper.certificate))
 
 
 def test_a_chain_with_a_gap_is_refused():

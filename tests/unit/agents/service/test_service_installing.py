@@ -1,11 +1,15 @@
 """From an accepted answer to a verified credential, over the real channel where there is one."""
 
 import contextlib
+from pathlib import Path
 
 import pytest
-from kit.envelopes import B, C
+from kit.certificates import forge_ca
+from kit.envelopes import B, C, der
+from kit.services import validity
 
 from agents.core.effects import RecordPartner, RevokeCertificate, Unit
+from agents.core.pem import parse_certificates
 from agents.errors import LedgerUnavailableError, StateError
 from agents.service import installing
 from agents.service.installing import RETRY
@@ -324,3 +328,15 @@ def test_a_transaction_whose_issuer_is_no_longer_known_ends_alone(world, issued,
     monkeypatch.setattr(world.b.ledger, "partner", lambda _: None, raising=False)
     work(world, 1)
     assert (world.b.state(issued), world.b.current) == (State.FAILED, None)
+
+
+def test_what_an_issuer_sends_beside_the_path_is_not_installed(world, monkeypatch):
+    stray = der(forge_ca("stray", **validity(world.clock)).certificate)
+    above = world.issuer.signer.chain()
+    sent = (world.issuer.signer.trust_bundle()[0], stray, *above)
+    monkeypatch.setattr(type(world.issuer.signer), "chain", lambda _: sent)
+    key = world.b.begin(world.issuer.invite(B))
+    world.run()
+    fullchain = Path(world.b.store.credential(C, world.b.record(key).serial).chain_path)
+    installed = parse_certificates((fullchain.parent / "chain.pem").read_bytes(), "chain.pem")
+    assert [der(one) for one in installed] == [*above]
