@@ -106,6 +106,8 @@ def _partner_name(text: str) -> OrganisationName:
 
 def _write_agreement(agent: Agent, name: OrganisationName, dns: tuple[str, ...], *, manual: bool) -> Path:
     path = agent.policies.path(name)
+    if name == agent.name:
+        raise ConfigurationError(f"{name} is this organisation itself; an invitation is for a partner.")
     if path.exists():
         agent.policies.policy_of(name)
         if dns or manual:
@@ -114,8 +116,6 @@ def _write_agreement(agent: Agent, name: OrganisationName, dns: tuple[str, ...],
                 "and make the invitation without --dns and --manual."
             )
         return path
-    if name == agent.name:
-        raise ConfigurationError(f"{name} is this organisation itself; an invitation is for a partner.")
     if not dns:
         raise ConfigurationError(
             f"which names may {name} ask for? Give at least one --dns PATTERN, for example '**.{name}.example'."

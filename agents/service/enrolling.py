@@ -21,13 +21,18 @@ REQUEST_LIFETIME = timedelta(days=7)
 def require_usable(invitation: Invitation, us: OrganisationName, ledger: Ledger, now: datetime) -> None:
     """Judge an invitation; nothing is recorded.
 
-    Raises `InvitationError` if it has expired or is another organisation's, `StateError` if the issuer is known here
-    under another root, in whatever role: trust that was pinned is never replaced by an invitation alone.
+    Raises `InvitationError` if it has expired, is for another organisation, or claims to come from ours; `StateError`
+    if the issuer is known here under another root, in whatever role: trust that was pinned is never replaced by an
+    invitation alone.
     """
     if invitation.requester != us:
         fix = f"Give it to {invitation.requester}, or choose the right agent with --home."
         got = f"an invitation for {invitation.requester}"
         raise InvitationError(problem(ProblemCode.WRONG_AUTHORITY, "invitation", got, f"one for {us}", fix))
+    if invitation.issuer == us:
+        fix = "Ask whoever handed it over for the issuer's true name: nobody else issues in ours."
+        got = f"an invitation from {us} to itself"
+        raise InvitationError(problem(ProblemCode.WRONG_AUTHORITY, "invitation", got, "a partner's", fix))
     if now >= invitation.expires_at:
         late = now - invitation.expires_at
         fix = "Ask the issuer's operator for a new one; if it was made just now, compare both clocks."

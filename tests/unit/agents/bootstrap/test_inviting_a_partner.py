@@ -4,6 +4,7 @@ import pytest
 
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.agreement import agree
+from agents.config.policy import default_policy_text
 from agents.errors import ConfigurationError
 
 
@@ -26,3 +27,10 @@ def test_a_duration_that_is_none_is_told_alone(issuer, expires):
     said = refusal(issuer, expires)
     assert said.startswith(f"--expires '{expires}': wanted ")
     assert "channel" not in said
+
+
+def test_an_organisation_does_not_invite_itself_also_where_an_agreement_in_its_name_lies(issuer):
+    file = issuer.policies.path(issuer.name)
+    file.write_text(default_policy_text(issuer.name, ["**.client-c.example"]))
+    with pytest.raises(ConfigurationError, match="is this organisation itself"):
+        agree(issuer, "client-c", (), "7d", manual=False, out=None)

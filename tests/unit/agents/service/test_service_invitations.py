@@ -82,6 +82,14 @@ def test_another_organisation_s_invitation_is_refused(world):
     assert world.d.ledger.partners() == ()
 
 
+def test_an_invitation_in_our_own_name_is_refused(world):
+    """Its root would issue in our name, into our own record."""
+    claimed = replace(world.issuer.invite(B), issuer=B)
+    with pytest.raises(InvitationError, match="an invitation from client-b to itself"):
+        take_in(claimed, B, world.b.ledger, world.clock)
+    assert world.b.ledger.partners() == ()
+
+
 def test_an_invitation_that_has_expired_is_refused_and_says_since_when(world):
     invitation = world.issuer.invite(B, lifetime=timedelta(hours=1))
     world.clock.move(seconds=3599)
