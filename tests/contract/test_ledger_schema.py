@@ -72,7 +72,7 @@ def questions(url):
     ledger.begun_with(invitation_id(1))
     ledger.backlog(NOW)
     ledger.close()
-    assert len(asked) == 15
+    assert len(asked) == 16
     return asked
 
 
