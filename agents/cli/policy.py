@@ -54,7 +54,8 @@ def _read(file: str) -> bytes:
         with Path(file).open("rb") as stream:
             return stream.read(FILE_MAX + 1)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"the request {file} cannot be read: {error}. Name a file, or '-'.") from None
+        why = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"the request {file} cannot be read: {why}. Name a file, or '-'.") from None
 
 
 def _partner(name: str, policy: Path) -> OrganisationName:

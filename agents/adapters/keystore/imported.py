@@ -48,7 +48,8 @@ def read_authority(directory: Path, passphrase: bytes, now: datetime) -> Authori
         raise _refused(directory, found, "more than one intermediate CA with its key", "Leave one intermediate there.")
     root_key = next((key for key in found.keys if belong_together(root, key)), None)
     if root_key is None and not intermediates:
-        raise _refused(directory, found, "no key for the CA", "Put the root's key there, and give its passphrase.")
+        remedy = "Put the root's key there; where it is encrypted, give its passphrase (--import-passphrase-file)."
+        raise _refused(directory, found, "no key for the CA that could be opened", remedy)
     authority = Authority(root, root_key, intermediates[0] if intermediates else None)
     _check_usable(directory, found, authority, now)
     return authority
