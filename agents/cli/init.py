@@ -102,7 +102,8 @@ def _channel(config: AgentConfig) -> list[tuple[str, str]]:
     listen, endpoint = config.channel.listen, config.channel.endpoint
     lines = [("channel", f"will listen on {listen}; partners dial {endpoint}")]
     if listen.startswith(LOOPBACK) and endpoint.host != "localhost":
-        return [*lines, ("", f'which only this machine reaches, unless you set listen = "0.0.0.0:{endpoint.port}"')]
+        fix = f'set listen = "0.0.0.0:{endpoint.port}" in agent.toml for partners elsewhere'
+        return [*lines, ("", f"only this machine reaches {listen}: {fix}")]
     return lines
 
 

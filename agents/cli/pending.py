@@ -66,7 +66,7 @@ def _decide(id: str, partner: str, home: Path, *, as_json: bool, allow: bool, re
     running = agent.lock.is_held()
     word = "approved" if allow else "denied"
     does = "judges it by the agreement once more, and answers" if allow else "answers"
-    note = f"the daemon {does}" if running else f"no daemon runs: the next `agent run` {does}"
+    note = f"the daemon now {does}" if running else f"no daemon runs: the next `agent run` {does}"
     asker = agent.ledger.partner(record.key.partner)
     stranger = not allow and not (asker and asker.pinned_as(Role.REQUESTER))
     again = [("again", f"{record.key.partner} needs a new invitation to ask once more")] if stranger else []
