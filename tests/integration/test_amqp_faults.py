@@ -4,13 +4,14 @@ Waits are for conditions; the seconds in them are only how long a failing test t
 """
 
 import contextlib
+import json
 import os
 import struct
 import threading
 from dataclasses import replace
 
 import pytest
-from kit.broker import ADMIN, channel, depth, take
+from kit.broker import ADMIN, channel, definitions, depth, take
 from kit.bus import QUICK, bodies, collect, connect, requests
 from kit.proxy import Proxy
 from pika import SelectConnection, spec
@@ -367,6 +368,16 @@ def test_a_wrong_password_is_said_and_a_new_one_in_the_file_is_used(realm, open_
     assert realm.requester in bus.health().last_error
     assert bus.publish(requests(realm, [b"a"])).outcomes() == (UNKNOWN,)
     file.write_text(f"password-of-{realm.requester}\n")
+    assert bus.wait_connected(20)
+
+
+def test_a_user_who_was_shut_out_is_told_and_let_in_by_the_definitions(breakable_broker, realm, open_bus, eventually):
+    bus, node = open_bus(realm.requester), breakable_broker.node
+    node.ctl("set_user_limits", realm.requester, '{"max-connections": 0}')
+    node.ctl("close_all_user_connections", realm.requester, "out")
+    eventually(lambda: "have no more connections" in (bus.health().last_error or ""))
+    assert not bus.health().connected
+    node.ctl("import_definitions", given=json.dumps(definitions([realm])))
     assert bus.wait_connected(20)
 
 

@@ -4,6 +4,7 @@ import shutil
 import socket
 import ssl
 import time
+from dataclasses import replace
 
 import pika
 import pytest
@@ -17,7 +18,7 @@ from agents.adapters.broker.settings import PLUGINS, SETTINGS
 from agents.adapters.clock import SystemClock
 from agents.bootstrap.broker import Partnership
 from agents.bootstrap.certified import Readers, certify_broker
-from agents.ports import Outgoing
+from agents.ports import Outgoing, PublishOutcome
 from protocol import topology
 from protocol.names import OrganisationName
 
@@ -179,4 +180,17 @@ def test_a_certificate_of_an_organisation_that_the_broker_does_not_know_is_no_lo
     shutil.copytree(node.certified / "authority", tmp_path / "authority")
     certify(tmp_path, STRANGER)
     reach = access(node, STRANGER, tmp_path / STRANGER, authority=node.certified / B / "ca.pem")
-    assert f"refused the login of user '{STRANGER}'" in trouble(STRANGER, reach)
+    told = trouble(STRANGER, reach)
+    assert f"refused the login of user '{STRANGER}'. Ask the broker's operator whether the DNS name" in told
+
+
+def test_who_comes_with_a_password_is_told_that_a_certificate_may_be_wanted(trouble, node):
+    assert "whether it demands a client certificate" in trouble(B, access(node, B, login=lambda: "secret"))
+
+
+def test_a_user_name_that_is_not_that_of_the_certificate_is_said_with_the_right_one(connect, node):
+    bus = connect(B, topology.reply_queue(B), replace(access(node, B), user="other"))
+    assert bus.wait_connected(20)
+    message = Outgoing(topology.out_exchange(B), topology.request_queue(C), b"asked", "enrollment.request", "one")
+    assert bus.publish([message]).outcomes() == (PublishOutcome.REFUSED,)
+    assert f"authenticated user was '{B}'. Write the user that the broker names" in bus.health().last_error

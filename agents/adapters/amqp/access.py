@@ -53,7 +53,10 @@ class PasswordFile:
             content = file.read(PASSWORD_BYTES_MAX + 1)
         if len(content) > PASSWORD_BYTES_MAX:
             raise ConfigurationError(f"{self.path} is larger than {PASSWORD_BYTES_MAX} bytes: name the password file")
-        return content.decode().removesuffix("\n").removesuffix("\r")
+        try:
+            return content.decode().removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise ConfigurationError(f"{self.path} is not text in UTF-8: name the password file") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +164,9 @@ def _named(what: str, wanted: str) -> Iterator[None]:
     """Tell files of ours that OpenSSL cannot use from what the broker does wrong."""
     try:
         yield
-    except ssl.SSLError as error:
-        raise ConfigurationError(f"{what} cannot be used: {wanted} ({error.reason or error}).") from error
+    except OSError as error:  # of the disk, or of OpenSSL; neither names the file
+        why = (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or error
+        raise ConfigurationError(f"{what} cannot be used: {wanted} ({why}).") from error
 
 
 @cache

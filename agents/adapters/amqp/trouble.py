@@ -18,9 +18,10 @@ from pika.adapters.utils.connection_workflow import (
     AMQPConnectorStackTimeout,
 )
 
-from agents.adapters.amqp.access import BrokerAccess
+from agents.adapters.amqp.access import BrokerAccess, ClientCertificate
 from agents.errors import AgentError
 from protocol.errors import printable
+from protocol.topology import MESSAGE_BYTES_MAX
 
 _WEATHER: tuple[tuple[type[BaseException], str], ...] = (
     (socket.gaierror, "The host name in {url} cannot be resolved: {error}. Check the URL and DNS."),
@@ -35,6 +36,22 @@ _WEATHER: tuple[tuple[type[BaseException], str], ...] = (
     ),
 )
 """What may pass by itself."""
+
+_DEFINITIONS = "to load the definitions file again (rabbitmqctl import_definitions)"
+
+_LIMIT_FIX = (
+    "End other agents that log in as this user, or ask the broker's operator whether it was shut out "
+    "(rabbitmqctl list_user_limits); to load the definitions file again gives it its limits back"
+)
+
+_OTHER_LOGIN = "Ask the broker's operator for the other kind of login, and name its files in agent.toml"
+
+_PRECONDITIONS = (
+    ("user_id", "Write the user that the broker names as `user` beside the broker's url in agent.toml"),
+    ("max size", f"Ask the broker's operator to set max_message_size to {MESSAGE_BYTES_MAX} at least"),
+    ("timed out", "We kept a message for longer than the broker allows, and get it again: see what else is wrong here"),
+)
+"""What to do where the broker says 406, by what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +84,31 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _known(error: BaseException, access: BrokerAccess) -> Trouble | None:
-    return _login(error, access) or _reply(error, access) or _weather(error, access) or _ours(error)
+    return (
+        _login(error, access) or _tls(error, access) or _reply(error, access) or _weather(error, access) or _ours(error)
+    )
 
 
 def _login(error: BaseException, access: BrokerAccess) -> Trouble | None:
     where, host = access.url, f"virtual host '{printable(access.virtual_host)}'"
     match error:
-        case exceptions.ProbableAuthenticationError() | exceptions.AuthenticationError():
-            fix = "Check the password, or ask the broker's operator whether the user exists"
-            return Trouble(
-                f"The broker at {where} refused the login of user '{access.user}'. {fix}.", needs_operator=True
-            )
+        case exceptions.ProbableAuthenticationError():
+            text = f"The broker at {where} refused the login of user '{access.user}'. {_login_fix(access)}."
+            return Trouble(text, needs_operator=True)
+        case exceptions.AuthenticationError():
+            text = f"The broker at {where} lets nobody in by {_login_kind(access)}. {_OTHER_LOGIN}."
+            return Trouble(text, needs_operator=True)
+        case exceptions.ProbableAccessDeniedError() if "connection limit" in str(error):
+            text = f"The broker at {where} lets user '{access.user}' have no more connections. {_LIMIT_FIX}."
+            return Trouble(text, needs_operator=True)
         case exceptions.ProbableAccessDeniedError():
             fix = f"Ask the broker's operator whether {host} exists and user '{access.user}' has permissions in it"
             return Trouble(f"The broker at {where} refused access to {host}. {fix}.", needs_operator=True)
+    return None
+
+
+def _tls(error: BaseException, access: BrokerAccess) -> Trouble | None:
+    match error:
         case exceptions.IncompatibleProtocolError():
             return Trouble(_tls_text(error, access), needs_operator=access.authority is not None)
         case ssl.SSLError():
@@ -88,14 +116,30 @@ def _login(error: BaseException, access: BrokerAccess) -> Trouble | None:
     return None
 
 
+def _login_kind(access: BrokerAccess) -> str:
+    return "certificate" if isinstance(access.login, ClientCertificate) else "password"
+
+
+def _login_fix(access: BrokerAccess) -> str:
+    if isinstance(access.login, ClientCertificate):
+        return "Ask the broker's operator whether the DNS name in our client certificate is a user of the broker"
+    return "Check the password, or ask the broker's operator whether the user exists"
+
+
 def _tls_text(error: BaseException, access: BrokerAccess) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         fix = "Check that the CA file is the one that certifies the broker, and that the host name in the URL is right"
-        return f"The certificate of the broker at {access.url} is not valid: {_quote(error.verify_message)}. {fix}."
+        why = _quote(error.verify_message).rstrip(".")
+        return f"The certificate of the broker at {access.url} is not valid: {why}. {fix}."
     if access.authority is None:
-        return f"What listens at {access.url} does not speak AMQP 0-9-1. Check the port; for TLS write amqps://."
-    fix = "Check that the port speaks TLS, and that our client certificate is in force and from a CA the broker trusts"
-    return f"The broker at {access.url} ended the TLS connection before the login: {_quote(_alert(error))}. {fix}."
+        fix = "Check the port; for TLS write amqps:// and name the broker's CA certificate (ca_file)"
+        return f"What listens at {access.url} does not speak AMQP 0-9-1. {fix}."
+    why, fix = _quote(_alert(error)), "Check that the port speaks TLS, "
+    if isinstance(access.login, ClientCertificate):
+        fix += "and that our client certificate is in force and from a CA the broker trusts"
+    else:
+        fix += "and ask the broker's operator whether it demands a client certificate (certificate_file and key_file)"
+    return f"The broker at {access.url} ended the TLS connection before the login: {why}. {fix}."
 
 
 def _alert(error: BaseException) -> object:
@@ -112,12 +156,18 @@ def _reply(error: BaseException, access: BrokerAccess) -> Trouble | None:
     match error.reply_code:
         case 403:
             fix = f"Ask the broker's operator for the permissions of user '{access.user}'"
-            return Trouble(f"{said} {fix}; `agent` writes a definitions file with the right ones.", needs_operator=True)
+            return Trouble(f"{said} {fix}: {_DEFINITIONS} sets them right.", needs_operator=True)
         case 404:
-            return Trouble(f"{said} Ask the broker's operator to load the definitions file: agents declare nothing.")
+            return Trouble(f"{said} Ask the broker's operator {_DEFINITIONS}: agents declare nothing.")
         case 406:
-            return Trouble(f"{said} Compare our user name and the broker's largest message with the configuration.")
+            return Trouble(f"{said} {_precondition_fix(error.reply_text)}.")
+        case 530:
+            return Trouble(f"{said} {_LIMIT_FIX}.", needs_operator=True)
     return Trouble(f"{said} It will be tried again.")
+
+
+def _precondition_fix(said: str) -> str:
+    return next((fix for words, fix in _PRECONDITIONS if words in said), "Tell the broker's operator")
 
 
 def _weather(error: BaseException, access: BrokerAccess) -> Trouble | None:

@@ -131,6 +131,22 @@ def test_a_client_certificate_logs_in_by_itself_with_a_new_context_each_time(fil
     assert first.port == 5671
 
 
+@pytest.mark.parametrize("content", [None, b"no PEM"])
+@pytest.mark.parametrize("name", ["ca.pem", "client-chain.pem", "client-key.pem"])
+def test_a_file_that_cannot_be_used_for_tls_is_named(files, name, content):
+    authority, certificate = files
+    file = authority.with_name(name)
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=f"{file}.* cannot be used: wanted"):
+        access("amqps://one/v", login=certificate, authority=authority).parameters(0, "name", Timing())
+
+
+def test_a_password_that_is_not_text_is_refused(tmp_path):
+    (tmp_path / "password").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match="password is not text"):
+        PasswordFile(tmp_path / "password")()
+
+
 def test_tls_without_the_brokers_authority_is_refused():
     with pytest.raises(ConfigurationError, match="CA that certifies the broker"):
         access("amqps://one/v")

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from dataclasses import replace
 
 import pytest
 from pika import exceptions
@@ -12,12 +13,13 @@ from pika.adapters.utils.connection_workflow import (
     AMQPConnectorStackTimeout,
 )
 
-from agents.adapters.amqp import BrokerAccess
+from agents.adapters.amqp import BrokerAccess, ClientCertificate
 from agents.adapters.amqp.trouble import describe
 from agents.errors import ConfigurationError
 
 PLAIN = BrokerAccess("amqp://broker.example/enroll.client-c", "client-b", lambda: "secret")
-TLS = BrokerAccess("amqps://broker.example/enroll.client-c", "client-b", lambda: "secret", authority="ca.pem")
+PASSWORD = BrokerAccess("amqps://broker.example/enroll.client-c", "client-b", lambda: "secret", authority="ca.pem")
+TLS = replace(PASSWORD, login=ClientCertificate("certificate.pem", "key.pem"))
 
 
 def connecting(error):
@@ -34,7 +36,13 @@ def verification_failed():
 
 NEEDS_OPERATOR = [
     (exceptions.ProbableAuthenticationError("..."), "refused the login of user 'client-b'"),
-    (exceptions.AuthenticationError("PLAIN"), "refused the login of user 'client-b'"),
+    (exceptions.ProbableAuthenticationError("..."), "the DNS name in our client certificate is a user"),
+    (exceptions.AuthenticationError("EXTERNAL"), "lets nobody in by certificate. Ask the broker's operator"),
+    (
+        exceptions.ProbableAccessDeniedError("(530) NOT_ALLOWED - user connection limit (2) is reached"),
+        "user 'client-b' have no more connections. End other agents",
+    ),
+    (exceptions.ConnectionClosedByBroker(530, "NOT_ALLOWED - number of channels"), "rabbitmqctl list_user_limits"),
     (exceptions.ProbableAccessDeniedError("..."), "refused access to virtual host 'enroll.client-c'"),
     (exceptions.ChannelClosedByBroker(403, "ACCESS_REFUSED - read access"), "permissions of user 'client-b'"),
     (AMQPConnectorAMQPHandshakeError(exceptions.ProbableAuthenticationError("...")), "refused the login"),
@@ -53,7 +61,10 @@ NEEDS_OPERATOR = [
 
 PASSES = [
     (exceptions.ChannelClosedByBroker(404, "NOT_FOUND - no queue 'q'"), "load the definitions file"),
-    (exceptions.ChannelClosedByBroker(406, "PRECONDITION_FAILED - user_id"), "Compare our user name"),
+    (exceptions.ChannelClosedByBroker(406, "PRECONDITION_FAILED - user_id property"), "as `user` beside"),
+    (exceptions.ChannelClosedByBroker(406, "size 9 is larger than configured max size 8"), "to 262144 at least"),
+    (exceptions.ChannelClosedByBroker(406, "delivery acknowledgement on channel 1 timed out"), "kept a message"),
+    (exceptions.ChannelClosedByBroker(406, "unknown delivery tag 7"), "Tell the broker's operator"),
     (exceptions.ConnectionClosedByBroker(320, "CONNECTION_FORCED - shutdown"), "320 CONNECTION_FORCED"),
     (connecting(socket.gaierror(-2, "Name or service not known")), "cannot be resolved: Name or service not known"),
     (connecting(ConnectionRefusedError(111, "refused")), "Nothing listens"),
@@ -80,6 +91,20 @@ def test_what_may_pass_is_tried_again_soon(error, words):
     trouble = describe(error, TLS)
     assert words in trouble.text
     assert not trouble.needs_operator
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (exceptions.ProbableAuthenticationError("..."), "Check the password"),
+        (exceptions.AuthenticationError("PLAIN"), "lets nobody in by password"),
+        (exceptions.IncompatibleProtocolError("alert certificate required"), "whether it demands a client certificate"),
+    ],
+)
+def test_who_logs_in_with_a_password_is_told_of_passwords(error, words):
+    trouble = describe(error, PASSWORD)
+    assert words in trouble.text
+    assert trouble.needs_operator
 
 
 def test_without_tls_a_foreign_protocol_is_no_matter_of_certificates():
