@@ -1,14 +1,19 @@
 """Fixtures for the whole tree. What they are made of lies in `tests/kit`."""
 
+import signal
 import time
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from kit import broker as kit_broker
+from kit.patience import PATIENCE
 
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
-"""No example has a deadline: how long one takes says how busy the machine is."""
+"""Nothing is judged by the time that it takes: that says how busy the machine is."""
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""What tests start takes Ctrl-C, also where the session was begun in the background, for which shells ignore it."""
 
 
 def pytest_report_header():
@@ -44,9 +49,9 @@ def realm(broker):
 
 @pytest.fixture
 def eventually():
-    """Wait until something becomes true, and fail if it does not within half a minute."""
+    """Wait until something becomes true, and fail if it does not in time."""
 
-    def wait(holds, seconds=30.0):
+    def wait(holds, seconds=PATIENCE):
         deadline = time.monotonic() + seconds
         while not holds():
             if time.monotonic() > deadline:

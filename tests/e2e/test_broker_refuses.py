@@ -3,8 +3,8 @@
 import pytest
 from kit.agents import eventually
 from kit.broker import channel, password
+from kit.ports import KeptPort
 
-from agents.adapters.broker.host import free_ports
 from protocol.topology import request_queue, virtual_host
 
 
@@ -27,7 +27,7 @@ def write_password(scene, text):
 
 
 def dead_port(scene):
-    return {"url": f"amqp://127.0.0.1:{free_ports(1)[0]}/{scene.realm.host}"}
+    return {"url": f"amqp://127.0.0.1:{scene.nobody.number}/{scene.realm.host}"}
 
 
 def wrong_password(scene):
@@ -58,13 +58,20 @@ FAULTS = [
 ]
 
 
+@pytest.fixture
+def scene(scene):
+    """With a port on which nobody listens."""
+    with KeptPort() as scene.nobody:
+        yield scene
+
+
 @pytest.mark.parametrize(("fault", "words"), FAULTS)
 def test_enroll_says_what_keeps_it_from_the_broker_and_goes_on_later(breakable_broker, scene, fault, words):
     scene.issuer.start()
     put_right = another_broker(scene, **fault(scene))
     asked = ["--invitation", scene.invitation(), "--dns", scene.name()]
-    refused = scene.requester.run("enroll", *asked, "--wait", "3").expect(3)
-    refused.says(*words, "After 3 s the enrollment is created", "nothing is lost", "agent run")
+    said = (*words, "s the enrollment is created", "nothing is lost", "agent run")
+    scene.requester.enroll_in_vain(*asked, code=3, words=said)
 
     (kept,) = scene.requester.transactions()
     put_right()
@@ -76,18 +83,17 @@ def test_the_status_of_a_running_agent_tells_what_keeps_it_from_the_broker(break
     put_right = another_broker(scene, **wrong_password(scene))
     scene.requester.start()
     asked = ["--invitation", scene.invitation(), "--dns", scene.name()]
-    refused = scene.requester.enroll(*asked, wait=8).expect(3)
-    assert "refused the login of user" in refused.error["message"]
+    scene.requester.enroll_in_vain(*asked, code=3, words=["refused the login of user"])
     health = scene.requester.run("status", "--health").expect(1)
     health.says("running", "not connected", "refused the login of user")
     scene.requester.run("status").expect(0).says("refused the login of user", "1 messages to leave")
     put_right()
 
 
-def begun(scene):
-    """A first enrollment for which somebody waits three seconds, in vain."""
+def begun(scene, *words):
+    """A first enrollment for which somebody waits in vain, and is told so."""
     asked = ["--invitation", scene.invitation(), "--dns", scene.name()]
-    return scene.requester.run("enroll", *asked, "--wait", "3").expect(4)
+    scene.requester.enroll_in_vain(*asked, code=4, words=[*words, "nothing is lost"])
 
 
 def verified(scene):
@@ -99,11 +105,11 @@ def verified(scene):
 def test_a_broker_that_blocks_is_not_well_and_is_named_to_whoever_waits(breakable_broker, scene):
     scene.requester.start()
     with breakable_broker.memory_alarm():
-        begun(scene).says("The broker blocks publishing (low on memory)", "nothing is lost")
+        begun(scene, "The broker blocks publishing (low on memory)")
         scene.requester.run("status", "--health").expect(1).says("blocked by the broker: low on memory")
     scene.issuer.start()
     verified(scene)
-    scene.requester.run("status", "--health").expect(0)
+    eventually(lambda: not scene.requester.run("status", "--health").code, "the agent is well again")
 
 
 def test_a_queue_that_is_full_is_named_to_whoever_waits(breakable_broker, scene):
@@ -114,7 +120,7 @@ def test_a_queue_that_is_full_is_named_to_whoever_waits(breakable_broker, scene)
     breakable_broker.node.ctl("set_policy", *place, *which, limit)
     with channel(breakable_broker.admin_url(scene.issuer.name)) as opened:
         opened.basic_publish("", queue, b"the last that fits")
-    begun(scene).says(f"A message to {scene.issuer.name} waits: its queue did not take it", "nothing is lost")
+    begun(scene, f"A message to {scene.issuer.name} waits: its queue did not take it")
     scene.requester.run("status").expect(0).says("its queue did not take it")
     breakable_broker.node.ctl("clear_policy", *place, "full")
     scene.issuer.start()
@@ -124,8 +130,7 @@ def test_a_queue_that_is_full_is_named_to_whoever_waits(breakable_broker, scene)
 
 def test_an_absent_issuer_costs_time_and_nothing_else(scene):
     scene.requester.start()
-    late = scene.requester.run("enroll", "--invitation", scene.invitation(), "--dns", scene.name(), "--wait", "3")
-    late.expect(4).says("after 3 s the enrollment is", "nothing is lost", "agent status")
+    begun(scene, "s the enrollment is", "agent status")
     (waiting,) = scene.requester.transactions()
     scene.issuer.start()
     scene.requester.reaches(waiting["id"], "verified")

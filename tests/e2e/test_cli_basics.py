@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from kit.patience import PATIENCE
 
 from agents.cli.main import TABLE
 
@@ -19,7 +20,7 @@ def agent(*arguments, **environment):
         [AGENT, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         env={**os.environ, "COLUMNS": "100", **environment},
     )
@@ -45,7 +46,7 @@ finally:
 
 def test_help_imports_nothing_slow():
     found = subprocess.run(
-        [sys.executable, "-c", HELP_THEN_MODULES], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", HELP_THEN_MODULES], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert found.stderr == "set()\n"
 
@@ -76,8 +77,8 @@ def test_a_reader_that_goes_away_does_not_make_the_agent_complain():
     pipe = subprocess.Popen(
         [sys.executable, "-c", "import os, sys; os.close(0)"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
-    pipe.wait(timeout=30)
-    answer = subprocess.run([AGENT, "--help"], stdout=pipe.stdin, stderr=subprocess.PIPE, timeout=60, check=False)
+    pipe.wait(timeout=PATIENCE)
+    answer = subprocess.run([AGENT, "--help"], stdout=pipe.stdin, stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
     pipe.stdin.close()
     assert (answer.returncode, answer.stderr) == (141, b"")
 

@@ -17,7 +17,7 @@ AGENTS = ("client-b", "client-c")
 SETUPS = ("setup", "setup-b", "setup-c")
 CHANNEL = "channel.client-c.example"
 
-STARTING = 90.0
+STARTING = 600.0
 """Seconds for a service to become healthy on a busy machine; health is asked every five to fifteen seconds."""
 
 REACHES = """

@@ -29,7 +29,7 @@ def test_the_demonstration_ends_well_and_leaves_nothing_behind(tmp_path):
     assert told["states"] == {"client-b": "verified", "client-c": "confirmed"}
     assert told["requester_saw"]["tls_version"] == told["issuer_saw"]["tls_version"] == "TLSv1.3"
     assert all(step["done"] for step in told["steps"])
-    eventually(lambda: not processes_at(tmp_path), "nothing runs in the demonstration's directory", 5)
+    eventually(lambda: not processes_at(tmp_path), "nothing runs in the demonstration's directory")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -47,7 +47,7 @@ def test_a_kept_demonstration_goes_on_and_its_next_commands_work(tmp_path):
     finally:
         for pid in map(int, kill.split()[1:]):
             os.kill(pid, signal.SIGTERM)
-    eventually(lambda: not processes_at(kept), "nothing runs in the kept directory", 20)
+    eventually(lambda: not processes_at(kept), "nothing runs in the kept directory")
 
 
 def test_a_directory_that_exists_is_not_taken_over(tmp_path):

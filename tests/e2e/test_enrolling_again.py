@@ -3,6 +3,7 @@
 import signal
 
 from kit.agents import eventually
+from kit.patience import PATIENCE
 
 
 def asked(scene, *more):
@@ -22,8 +23,8 @@ def test_after_a_wrong_password_the_same_command_goes_on_with_what_it_had_begun(
     right = file.read_text()
     file.write_text("not this one")
     scene.issuer.start()
-    refused = scene.requester.run("enroll", *asked(scene), "--wait", 3).expect(3)
-    refused.says("refused the login of user", "nothing is lost", "agent run")
+    said = ["refused the login of user", "nothing is lost", "agent run"]
+    refused = scene.requester.enroll_in_vain(*asked(scene), code=3, words=said)
     lines = [line for line in refused.err.splitlines() if '"event": "broker link down"' in line]
     assert len(lines) == 1, refused.err
     assert "broker link up" not in refused.err
@@ -47,13 +48,13 @@ def test_after_a_wrong_password_the_same_command_goes_on_with_what_it_had_begun(
 
 def test_after_a_time_out_and_after_ctrl_c_the_same_command_goes_on_with_what_it_had_begun(scene):
     scene.given = scene.invitation()
-    scene.requester.run("enroll", *asked(scene), "--wait", 3).expect(4).says("sent; nothing is lost: transaction")
+    scene.requester.enroll_in_vain(*asked(scene), code=4, words=["sent; nothing is lost: transaction"])
     begun = scene.requester.transactions()[0]["id"]
 
     following = scene.requester.begin("enroll", *asked(scene))
     eventually(scene.requester.busy, "the command works on the home")
     following.send_signal(signal.SIGINT)
-    out, err = following.communicate(timeout=60)
+    out, err = following.communicate(timeout=PATIENCE)
     assert following.returncode == 130
     assert f"continues transaction {begun}" in out
     assert f"nothing is lost: transaction {begun} goes on with `agent run`; `agent status` shows it" in err

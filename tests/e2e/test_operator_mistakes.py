@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from kit.agents import agent
+from kit.patience import PATIENCE
 
 NAMES = ("--dns", "api.client-b.example")
 
@@ -26,7 +27,9 @@ def workplace(tmp_path_factory):
     agent(*invited, AGENT_HOME=str(directory / "client-c")).expect(0)
     key, request = directory / "own.key", directory / "own.csr"
     openssl = f"openssl req -new -newkey rsa:2048 -nodes -subj /CN=api.client-b.example -keyout {key} -out {request}"
-    subprocess.run([*openssl.split(), "-addext", "subjectAltName=DNS:api.client-b.example"], check=True, timeout=60)
+    subprocess.run(
+        [*openssl.split(), "-addext", "subjectAltName=DNS:api.client-b.example"], check=True, timeout=PATIENCE
+    )
     return directory
 
 
@@ -157,7 +160,7 @@ def test_a_name_that_no_certificate_can_carry_is_shown_as_it_was_given(workplace
 def test_a_key_that_is_not_the_requests_is_a_mistake_on_the_command_line(workplace):
     other = workplace / "other.key"
     openssl = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(other)]
-    subprocess.run(openssl, check=True, capture_output=True, timeout=60)
+    subprocess.run(openssl, check=True, capture_output=True, timeout=PATIENCE)
     other.chmod(0o600)
     said = enroll(workplace, "--csr", workplace / "own.csr", "--key", other).expect(2)
     said.says(f"--key {other} is not the key of the certification request")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kit.patience import PATIENCE
 
 from agents.config.policy import default_policy_text
 from protocol.names import OrganisationName
@@ -17,7 +18,7 @@ HOST = "api.client-b.example"
 
 
 def openssl(*arguments) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], capture_output=True, timeout=60, check=True)
+    subprocess.run(["openssl", *map(str, arguments)], capture_output=True, timeout=PATIENCE, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ class Workshop:
 
     def check(self, file, *options: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         command = [AGENT, "policy", "check", file, "--policy", self.policy, *options]
-        return subprocess.run(command, capture_output=True, timeout=60, check=False, input=data)
+        return subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False, input=data)
 
     def check_json(self, file, *options: str, data: bytes | None = None) -> tuple[int, dict]:
         done = self.check(file, "--json", *options, data=data)

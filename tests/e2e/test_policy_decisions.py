@@ -1,7 +1,8 @@
 """What the issuer's agreement says reaches the requester's terminal: every reason, pending and its outcome."""
 
 import pytest
-from kit.agents import PATIENCE, eventually
+from kit.agents import eventually
+from kit.patience import PATIENCE
 
 
 @pytest.fixture

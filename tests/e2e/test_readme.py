@@ -13,10 +13,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from kit.ports import KeptPort
 from kit.readme import Terminal, commands, sections
 
 from agents.adapters.broker import Nothing, find_broker
-from agents.adapters.broker.host import free_ports
 from agents.bootstrap.setup import Setup, set_up
 from agents.cli.exits import ExitCode
 from agents.cli.main import TABLE
@@ -39,10 +39,16 @@ class Reader:
     def __init__(self, directory, broker=None):
         (directory / ".venv").symlink_to(sys.prefix)
         self._directory, self._broker = directory, broker
-        self._ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+        self._kept_ports = {port: KeptPort() for port in PORTS}
+        self._ports = {port: str(kept.number) for port, kept in self._kept_ports.items()}
         if broker:
             self._ports["5672"] = str(broker.port)
         self.terminals = {}
+
+    def close(self):
+        """Close every terminal, and let go of the ports."""
+        for one in (*self.terminals.values(), *self._kept_ports.values()):
+            one.close()
 
     def follow(self, blocks):
         """Paste each block, then see what the next one says is shown, or that the commands are done."""
@@ -90,7 +96,7 @@ def reader_of(tmp_path):
 
         def make(broker=None):
             reader = Reader(tmp_path, broker)
-            closing.callback(lambda: [terminal.close() for terminal in reader.terminals.values()])
+            closing.callback(reader.close)
             return reader
 
         yield make

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from kit.agents import agent
+from kit.agents import agent, eventually
+from kit.patience import PATIENCE
 
 from agents.adapters.broker import Nothing, find_broker
 from agents.simulation.plan import SHARES
@@ -21,7 +22,7 @@ def simulated(tmp_path_factory):
     """The result of a small simulation on a mild day, and where its report and homes are."""
     directory = tmp_path_factory.mktemp("simulated")
     told = ("--faults", "mild", "--report", directory / "report.html", "--keep", directory / "homes", "--json")
-    return agent("simulate", *SMALL, *told, seconds=400), directory
+    return agent("simulate", *SMALL, *told, seconds=1800), directory
 
 
 @needs_broker
@@ -75,8 +76,12 @@ def test_ledgers_and_logs_are_kept_and_no_process_is(simulated):
     homes = directory / "homes"
     assert (homes / "requester-0001" / "ledger.sqlite").exists()
     assert (homes / "issuer-1.log").exists()
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert str(homes) not in listed
+    eventually(lambda: str(homes) not in listed(), "no process is left")
+
+
+def listed():
+    """The command lines of all processes of this machine."""
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
 MANY_FAULTS = ("--requesters", 10, "--issuers", 1, "--seed", 3)
@@ -97,12 +102,12 @@ def test_a_simulation_that_is_interrupted_leaves_nothing_behind(tmp_path, moment
         assert any(moment in line for line in begun.stdout)
         for number in signals:
             begun.send_signal(number)
-        said, complaints = begun.communicate(timeout=120)
+        said, complaints = begun.communicate(timeout=PATIENCE)
     assert begun.returncode == 130
     assert said.endswith("Stopped; nothing is left running.\n")
     assert complaints == ""
     assert list(tmp_path.iterdir()) == []
-    assert str(tmp_path) not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    eventually(lambda: str(tmp_path) not in listed(), "no process is left")
 
 
 def test_a_directory_that_exists_is_not_used(tmp_path):

@@ -3,17 +3,20 @@
 import subprocess
 
 import pytest
+from kit.patience import PATIENCE
 from kit.workshop import Workbench
 
 
 def call(*command):
-    return subprocess.run(list(map(str, command)), input="", capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        list(map(str, command)), input="", capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def curl(running, *credential):
     trust = running.requester.credential(running.issuer) / "trust.pem"
     return call(
-        "curl", "--silent", "--show-error", "--max-time", "20", "--cacert", trust, *credential,
+        "curl", "--silent", "--show-error", "--max-time", "180", "--cacert", trust, *credential,
         f"https://localhost:{running.port}/",
     )  # fmt: skip
 
@@ -25,7 +28,9 @@ def s_client(running, *credential):
     command = ["openssl", "s_client", "-connect", host, "-servername", "localhost", "-verify_hostname", "localhost"]
     options = ["-CAfile", str(trust), "-verify_return_error", "-quiet", "-alpn", "http/1.1", *map(str, credential)]
     asked = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    return subprocess.run([*command, *options], input=asked, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        [*command, *options], input=asked, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def of_curl(directory):

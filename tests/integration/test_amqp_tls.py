@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from kit.bus import QUICK, silent_log
+from kit.patience import PATIENCE
 from kit.pki import DAY, Authority, now
 
 from agents.adapters.amqp import AmqpBus, BrokerAccess, ClientCertificate
@@ -30,7 +31,7 @@ class TlsListener:
     def close(self):
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
+        self._thread.join()
 
     def _serve(self):
         while True:
@@ -38,7 +39,7 @@ class TlsListener:
                 near, _ = self._listener.accept()
             except OSError:
                 return
-            near.settimeout(10)
+            near.settimeout(PATIENCE)
             with near, contextlib.suppress(OSError), self._context.wrap_socket(near, server_side=True) as secured:
                 while secured.recv(4096):
                     pass

@@ -23,7 +23,7 @@ from protocol import topology
 from protocol.names import OrganisationName
 
 B, C, STRANGER = map(OrganisationName, ("client-b", "client-c", "client-x"))
-STARTING = 120.0
+STARTING = 600.0
 
 
 class CertifiedBroker(PrivateBroker):

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from kit.channel import HOST, ISSUER, PARTNER, World, visit, visitor
+from kit.patience import PATIENCE
 
 from protocol.certificate import fingerprint
 from protocol.messages import ChannelStatement, parse_statement
@@ -64,7 +65,7 @@ def curl(world, endpoint, *more):
     chain, key = world.client.write(world.directory, "curl")
     roots = world.directory / "trust.pem"
     roots.write_bytes(world.authority.root.pem)
-    command = ["curl", "-sS", "--max-time", "10", "--cert", chain, "--key", key, "--cacert", roots]
+    command = ["curl", "-sS", "--max-time", "180", "--cert", chain, "--key", key, "--cacert", roots]
     resolve = ["--resolve", f"{HOST}:{endpoint.port}:127.0.0.1"]
     return subprocess.run([*command, *resolve, *more, f"https://{endpoint}/"], capture_output=True, check=True).stdout
 
@@ -97,7 +98,7 @@ def test_openssl_s_client_can_be_used_by_hand(world):
             [*command, *files, "-connect", f"127.0.0.1:{endpoint.port}", "-ign_eof"],
             input=b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
             capture_output=True,
-            timeout=20,
+            timeout=PATIENCE,
             check=False,
         )
     assert b"200 OK" in done.stdout, done.stderr
@@ -107,7 +108,7 @@ def test_openssl_s_client_can_be_used_by_hand(world):
 def test_no_client_is_given_a_session_to_resume(world):
     context = visitor(world, world.client)
     with world.listening() as endpoint:
-        sock = socket.create_connection(("127.0.0.1", endpoint.port), timeout=10)
+        sock = socket.create_connection(("127.0.0.1", endpoint.port), timeout=PATIENCE)
         with context.wrap_socket(sock, server_hostname=HOST) as tls:
             tls.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert tls.recv(4096)

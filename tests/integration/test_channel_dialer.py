@@ -10,7 +10,9 @@ import time
 
 import pytest
 from kit.channel import HOST, ISSUER, World, serving
+from kit.patience import PATIENCE
 from kit.pki import DAY, Authority, now
+from kit.ports import KeptPort
 
 from agents.adapters.tls import Timeouts
 from agents.errors import NotVerifiedError, StateError, UnreachableError
@@ -41,7 +43,7 @@ def tls_server(context, answer=b""):
     """Handles a connection: handshake, read the request, say `answer`, close."""
 
     def handle(sock):
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE)
         with context.wrap_socket(sock, server_side=True) as tls:
             if answer and tls.recv(8192):
                 tls.sendall(answer)
@@ -65,10 +67,11 @@ def failure(world, handle, kind, **changes):
 
 
 def test_a_closed_port(world):
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        endpoint = Endpoint(host=DnsName(HOST), port=sock.getsockname()[1])
-    with pytest.raises(UnreachableError, match=r"cannot connect to localhost:.*127.0.0.1: Connection refused.*daemon"):
-        world.dial(endpoint)
+    refused = pytest.raises(
+        UnreachableError, match=r"cannot connect to localhost:.*127.0.0.1: Connection refused.*daemon"
+    )
+    with KeptPort() as nobody, refused:
+        world.dial(Endpoint(host=DnsName(HOST), port=nobody.number))
 
 
 def test_a_name_without_an_address(world):

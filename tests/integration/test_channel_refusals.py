@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from kit.channel import HOST, PARTNER, World, visit, visitor
+from kit.patience import PATIENCE
 from kit.pki import CLIENT, DAY, Authority, now
 
 from agents.errors import AgreementUnusableError, LedgerUnavailableError, NotVerifiedError, UnreachableError
@@ -230,7 +231,7 @@ def test_a_statement_in_the_name_of_another_organisation_is_refused_and_not_reco
 )
 def test_noise_before_tls_ends_that_connection_only(world, noise):
     with world.listening() as endpoint:
-        with socket.create_connection(("127.0.0.1", endpoint.port), timeout=10) as sock:
+        with socket.create_connection(("127.0.0.1", endpoint.port), timeout=PATIENCE) as sock:
             sock.sendall(noise)
             sock.shutdown(socket.SHUT_WR)
             while sock.recv(4096):

@@ -4,10 +4,10 @@ import socket
 import threading
 
 import pytest
+from kit.patience import PATIENCE
+from kit.ports import KeptPort
 
 from agents.adapters.network import Network
-
-PATIENCE = 5.0
 
 
 @pytest.fixture
@@ -97,9 +97,7 @@ def test_a_refusing_link_lets_nobody_in_until_it_admits(link, connection):
 
 
 def test_a_link_to_nobody_refuses():
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    with Network([port]) as network:
+    with KeptPort() as nobody, Network([nobody.number]) as network:
         assert is_refused(network.links[0])
 
 

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,8 +22,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from kit.broker import Broker, Realm
+from kit.patience import PATIENCE
+from kit.ports import KeptPort
 
-from agents.adapters.broker.host import free_ports
 from agents.adapters.home import HomeLock
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.agreement import agree
@@ -34,8 +35,8 @@ from protocol.names import OrganisationName
 AGENT = Path(sys.executable).with_name("agent")
 ANOTHER_TIME = Path(__file__).with_name("another_time.py")
 
-PATIENCE = 40.0
-"""Seconds after which something that should have happened has not; generous, because the machine may be busy."""
+IN_VAIN = (3.0, 15.0, 75.0)
+"""Seconds for which an enrollment that cannot end is waited for: longer where that was too short to see why."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,22 @@ class Result:
 
     def says(self, *words: str) -> None:
         """The essential words stand in what the operator sees, wherever the lines are broken."""
-        seen = " ".join(f"{self.out} {self.err}".split())
-        missing = [word for word in words if word not in seen]
-        assert not missing, f"{missing} not in: {seen}"
+        missing = self.missing(*words)
+        assert not missing, f"{missing} not in: {self._seen}"
+
+    def missing(self, *words: str) -> list[str]:
+        """Those that the operator does not see."""
+        return [word for word in words if word not in self._seen]
+
+    @property
+    def _seen(self) -> str:
+        return " ".join(f"{self.out} {self.err}".split())
 
 
 def agent(
     *arguments: object,
     given: str | None = None,
-    seconds: float = 90.0,
+    seconds: float = 2 * PATIENCE,
     prefix: tuple[str, ...] = (),
     clock_off: timedelta | None = None,
     **environment: str,
@@ -132,6 +140,18 @@ class Organisation:
         """`agent enroll --json`."""
         return self.run("enroll", *arguments, "--wait", wait, "--json", **options)
 
+    def enroll_in_vain(self, *arguments: object, code: int, words: Sequence[str], **options: Any) -> Result:
+        """`agent enroll` that is given up before the enrollment ends, with a code and these words.
+
+        The same command goes on with what it began, so it may be given more time to see what it should.
+        """
+        for wait in IN_VAIN:
+            done = self.run("enroll", *arguments, "--wait", wait, **options)
+            if done.code == code and not done.missing(*words):
+                break
+        done.expect(code).says(*words)
+        return done
+
     # --- the daemon
 
     @property
@@ -177,18 +197,18 @@ class Organisation:
         """Whether some process works on the home."""
         return HomeLock(self.view).is_held()
 
-    def stop(self, seconds: float = 15.0) -> int:
+    def stop(self) -> int:
         """SIGTERM. Its exit code."""
-        return self._end(signal.SIGTERM, seconds)
+        return self._end(signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL."""
-        self._end(signal.SIGKILL, 15.0)
+        self._end(signal.SIGKILL)
 
-    def _end(self, number: int, seconds: float) -> int:
+    def _end(self, number: int) -> int:
         assert self._daemon is not None
         self._daemon.send_signal(number)
-        code = self._daemon.wait(seconds)
+        code = self._daemon.wait(PATIENCE)
         self._daemon = None
         return code
 
@@ -251,7 +271,8 @@ class Scene:
     def __init__(self, broker: Broker, directory: Path) -> None:
         self.broker, self.directory = broker, directory
         self.realm: Realm = broker.fresh()
-        (self.port,) = free_ports(1)
+        self._kept_port = KeptPort()
+        self.port = self._kept_port.number
         self.organisations: list[Organisation] = []
         self.issuer = self.organisation(self.realm.issuer, endpoint=f"localhost:{self.port}")
         self.requester = self.organisation(self.realm.requester)
@@ -328,6 +349,7 @@ class Scene:
         """End every daemon."""
         for one in self.organisations:
             one.clean_up()
+        self._kept_port.close()
 
 
 @contextlib.contextmanager

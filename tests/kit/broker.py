@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 import pika
 import pytest
+from kit.patience import PATIENCE
 
 from agents.adapters.broker import BrokerChoice, Docker, GivenUrl, LocalNode, PrivateBroker, find_broker
 from agents.errors import UnreachableError
@@ -208,7 +209,7 @@ def take(broker: Broker, realm: Realm, queue: str) -> list[bytes]:
 def channel(url: str) -> Iterator[Any]:
     """A plain pika channel with publisher confirms."""
     parameters = pika.URLParameters(url)
-    parameters.blocked_connection_timeout = 30
+    parameters.blocked_connection_timeout = parameters.socket_timeout = parameters.stack_timeout = PATIENCE
     connection = pika.BlockingConnection(parameters)
     try:
         opened = connection.channel()

@@ -6,8 +6,9 @@ import warnings
 
 from docker.errors import APIError
 from kit.engine import has_image
+from kit.ports import KeptPort
 
-from agents.adapters.broker.host import answers_amqp, free_ports
+from agents.adapters.broker.host import answers_amqp
 from agents.errors import UnreachableError
 from protocol.topology import MESSAGE_BYTES_MAX
 
@@ -18,7 +19,7 @@ with warnings.catch_warnings():  # of a decorator of its own, which it uses itse
 
 IMAGE = "rabbitmq:4-management"
 
-START_SECONDS = 120
+START_SECONDS = 600
 
 CTL = 'printf %s "$0" | base64 -d | exec rabbitmqctl --quiet "$@"'
 """An exec has no standard input here: what a command is given goes along as its first argument, in base64."""
@@ -46,7 +47,8 @@ class ContainerNode:
     """One container on a fixed loopback port; it keeps its messages until `stop`."""
 
     def __init__(self):
-        (self.port,) = free_ports(1)
+        self._kept_port = KeptPort()
+        self.port = self._kept_port.number
         if not has_image(testcontainers_config.ryuk_image):  # removes what a killed session leaves; we do without
             testcontainers_config.ryuk_disabled = True
         self._container = LoopbackContainer(self.port)
@@ -66,6 +68,7 @@ class ContainerNode:
     def stop(self):
         """Remove the container."""
         self._container.stop()
+        self._kept_port.close()
 
     def restart(self):
         """End the broker in order and start it again."""

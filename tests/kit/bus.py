@@ -3,13 +3,15 @@
 from urllib.parse import urlsplit
 
 import structlog
+from kit.patience import PATIENCE
 
 from agents.adapters.amqp import AmqpBus, BrokerAccess, Timing
 from agents.adapters.clock import SystemClock
 from agents.ports import Outgoing
 from protocol import topology
 
-QUICK = Timing(confirm=5.0, connect=5.0, first_retry=0.02, longest_retry=0.3)
+QUICK = Timing(confirm=PATIENCE, connect=PATIENCE, first_retry=0.02, longest_retry=0.3)
+"""Quick to try again, and patient with what is under way."""
 
 
 def access(broker, realm, organisation, *, port=None, virtual_host=None, login=None):
@@ -48,7 +50,7 @@ def requests(realm, bodies):
     return [request(realm, body, number) for number, body in enumerate(bodies)]
 
 
-def collect(bus, count, seconds=20.0, limit=64):
+def collect(bus, count, seconds=PATIENCE, limit=64):
     """Receive `count` deliveries, or as many as arrive until nothing did for `seconds`."""
     deliveries = []
     while len(deliveries) < count and (batch := bus.receive(min(limit, count - len(deliveries)), seconds)):

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from kit.patience import PATIENCE
 from kit.pki import Authority, Holder
 
 from agents.adapters.clock import SystemClock
@@ -23,6 +24,9 @@ from protocol.names import DnsName, OrganisationName
 
 ISSUER, PARTNER = OrganisationName("client-c"), OrganisationName("client-b")
 HOST = "localhost"
+
+PATIENT = Timeouts(connect=PATIENCE, handshake=PATIENCE, exchange=PATIENCE)
+GENEROUS = Limits(handshake=PATIENCE, first_request=PATIENCE, exchange=PATIENCE)
 
 
 class RecordingLog:
@@ -112,7 +116,7 @@ class World:
             sink=self.books.sink,
             clock=SystemClock(),
             log=self.log,
-            limits=limits or Limits(),
+            limits=limits or GENEROUS,
         )
 
     @contextlib.contextmanager
@@ -134,7 +138,7 @@ class World:
             "partner": ISSUER,
             "now": SystemClock().now(),
         }
-        timeouts = changes.pop("timeouts", Timeouts())
+        timeouts = changes.pop("timeouts", PATIENT)
         return TlsChannelDialer(SystemClock(), timeouts).dial(**(arguments | changes))
 
 
@@ -150,7 +154,7 @@ def visitor(world: World, holder: Holder | None) -> ssl.SSLContext:
 
 def visit(endpoint: Endpoint, context: ssl.SSLContext, said: bytes = b"", name: str | None = HOST) -> bytes:
     """Everything that the listener says to a client that says `said` and then waits."""
-    sock = socket.create_connection(("127.0.0.1", endpoint.port), timeout=10)
+    sock = socket.create_connection(("127.0.0.1", endpoint.port), timeout=PATIENCE)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with context.wrap_socket(sock, server_hostname=name) as tls:
         tls.sendall(said)

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 AGENT_IMAGE = "apostille-agent:0.1.0"
 BASE_IMAGES = ("python:3.13-slim", "rabbitmq:4-management")
 
-COMMAND_SECONDS = 420.0
+COMMAND_SECONDS = 900.0
 """Longest run of one command: the first build installs some thirty packages."""
 
 

@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -18,10 +17,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
+from kit.ports import KeptPort
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START_SECONDS = 30
+START_SECONDS = 300
 UNPRIVILEGED = ("postgres", "nobody")
 
 
@@ -52,7 +53,7 @@ class Cluster:
 
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
-    """Start a cluster and stop it. Raises `NoServerError`."""
+    """Start a cluster and stop it. Raises `NoServerError` where none can run, `RuntimeError` if one does not start."""
     programs = _programs()
     user = _user()
     base = Path(mkdtemp(prefix="pg-"))
@@ -60,13 +61,13 @@ def running_cluster() -> Iterator[Cluster]:
         shutil.chown(base, user)
     try:
         _make(programs, base, user)
-        port = _free_port()
-        server = _start(programs, base, port, user)
-        try:
-            _await_ready(programs, port, server, base)
-            yield Cluster(base, port, programs)
-        finally:
-            _stop(server)
+        with KeptPort() as port:
+            server = _start(programs, base, port.number, user)
+            try:
+                _await_ready(programs, port.number, server, base)
+                yield Cluster(base, port.number, programs)
+            finally:
+                _stop(server)
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
@@ -97,7 +98,7 @@ def _make(programs: Path, base: Path, user: str | None) -> None:
     command = [programs / "initdb", "-D", base / "data", *options]
     done = subprocess.run(command, user=user, cwd=base, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise NoServerError(f"initdb failed: {done.stderr.strip()}")
+        raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
 
 
 def _start(programs: Path, base: Path, port: int, user: str | None) -> subprocess.Popen[bytes]:
@@ -119,7 +120,7 @@ def _await_ready(programs: Path, port: int, server: subprocess.Popen[bytes], bas
     asked = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
     while subprocess.run(asked, check=False).returncode:
         if server.poll() is not None or time.monotonic() > deadline:
-            raise NoServerError(f"PostgreSQL did not start: {(base / 'log').read_text()[-2000:]}")
+            raise RuntimeError(f"PostgreSQL did not start: {(base / 'log').read_text()[-2000:]}")
         time.sleep(0.05)
 
 
@@ -130,9 +131,3 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -60,7 +60,7 @@ class Proxy:
         self.cut()
         self.thaw()
         for thread in self._threads:
-            thread.join(5)
+            thread.join()
 
     def _accept(self):
         with contextlib.suppress(OSError):

@@ -16,8 +16,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 150.0
+PATIENCE = 900.0
 """Seconds for a block to show what it should; generous, because a broker may start meanwhile."""
+
+CLOSING = 60.0
+"""Seconds for everything in a terminal to end in order before it is ended less kindly."""
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
@@ -154,11 +157,11 @@ class Terminal:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if not _group_lives(self._shell.pid, number):
                 break
-            deadline = time.monotonic() + 15
+            deadline = time.monotonic() + CLOSING
             while _group_lives(self._shell.pid, 0) and time.monotonic() < deadline:
                 self._shell.poll()
                 time.sleep(0.05)
-        self._shell.wait(5)
+        self._shell.wait(CLOSING)
 
 
 def _group_lives(group: int, number: int) -> bool:

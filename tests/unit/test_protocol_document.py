@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kit.patience import PATIENCE
 
 from protocol import messages
 from protocol.errors import ProblemCode
@@ -20,7 +21,7 @@ MODELS = [
 def test_the_generated_sections_say_what_the_code_does():
     script = ROOT / "scripts" / "generate_docs.py"
     answer = subprocess.run(
-        [sys.executable, script, "--check"], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, script, "--check"], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (answer.returncode, answer.stderr) == (0, "")
 

@@ -42,10 +42,10 @@ kill -KILL "$1"
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Ports on the loopback interface that nobody listens on now. Raises `UnreachableError` if there are too few."""
+    """Ports on the loopback interface that nobody has bound. Raises `UnreachableError` if there are too few."""
     found: list[int] = []
     for port in SystemRandom().sample(PORTS, len(PORTS)):
-        if _is_free(port):
+        if _can_bind(port, beside_others=False):
             found.append(port)
         if len(found) == count:
             return tuple(found)
@@ -56,7 +56,7 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 def require_free(port: int) -> None:
     """Raises `ConfigurationError` if somebody listens on `port`: a greeting there would be another broker's."""
-    if not _is_free(port):
+    if not _can_bind(port, beside_others=True):
         raise ConfigurationError(f"port {port} on {HOST} is in use: choose another one, or end what listens there")
 
 
@@ -151,9 +151,10 @@ class Child:
         self._watchdog.call_off()
 
 
-def _is_free(port: int) -> bool:
+def _can_bind(port: int, *, beside_others: bool) -> bool:
+    """`beside_others` that do not listen: connections of a node that has just ended, or whoever keeps the port."""
     with socket.socket() as candidate:
-        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(beside_others))
         try:
             candidate.bind((HOST, port))
         except OSError:

@@ -53,7 +53,7 @@ def own(tmp_path):
     """A request made by openssl, and its key."""
     key, csr = tmp_path / "own.key", tmp_path / "own.csr"
     command = f"openssl req -new -newkey rsa:2048 -nodes -subj / -keyout {key} -out {csr}"
-    subprocess.run([*command.split(), "-addext", f"subjectAltName=DNS:{API.value}"], check=True, timeout=60)
+    subprocess.run([*command.split(), "-addext", f"subjectAltName=DNS:{API.value}"], check=True, timeout=180)
     return Ask(issuer=None, csr_file=csr, key_file=key)
 
 

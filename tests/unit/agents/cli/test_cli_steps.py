@@ -1,5 +1,4 @@
 import io
-import time
 
 import pytest
 
@@ -38,15 +37,12 @@ def test_a_step_in_a_pipe_is_one_line_with_what_it_saw_below():
     ]
 
 
-def test_a_step_on_a_terminal_is_shown_before_it_ends_and_in_colour(monkeypatch):
+def test_a_step_on_a_terminal_is_shown_before_it_ends_and_in_colour(monkeypatch, eventually):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     stream = terminal()
     with Steps(stream).step("Make keys"):
-        deadline = time.monotonic() + 10
-        while "Make keys" not in written(stream) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert "Make keys" in written(stream)
+        eventually(lambda: "Make keys" in written(stream))
         assert "✔" not in written(stream)
     assert "\x1b[32m✔\x1b[0m Make keys" in written(stream)
 

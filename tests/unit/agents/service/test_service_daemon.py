@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from kit.envelopes import B, C, D
+from kit.patience import PATIENCE
 from kit.services import TestLog
 
 from agents.core.effects import RecordPartner, Unit
@@ -68,7 +69,7 @@ class Running:
     def says(self, holds):
         """Wait for a report of which this holds."""
         with self.changed:
-            assert self.changed.wait_for(lambda: self.reports and holds(self.reports[-1]), 10.0), self.reports[-1:]
+            assert self.changed.wait_for(lambda: self.reports and holds(self.reports[-1]), PATIENCE), self.reports[-1:]
             return self.reports[-1]
 
 
@@ -86,7 +87,7 @@ def start(world, monkeypatch):
     yield run
     for running in started:
         running.stop.set()
-        running.thread.join(20.0)
+        running.thread.join(PATIENCE)
         assert not running.thread.is_alive()
 
 
@@ -184,7 +185,7 @@ def test_a_health_report_that_cannot_be_written_ends_nothing(world, start):
         written.set()
 
     running = start(report=report)
-    assert written.wait(10.0)
+    assert written.wait(PATIENCE)
     assert running.log.reasons("health not written") == ["no space left"]
 
 
@@ -193,7 +194,7 @@ def test_a_daemon_that_is_told_to_stop_ends_its_workers_and_closes_everything(wo
     running = start()
     running.says(lambda report: report["links"])
     running.stop.set()
-    running.thread.join(20.0)
+    running.thread.join(PATIENCE)
     (link,) = running.opened
     assert link.worker.join(0.0)
     assert not link.bus.health().connected

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from kit.patience import PATIENCE
 from kit.services import TestLog
 
 from agents.errors import AgentError, LedgerUnavailableError
@@ -43,13 +44,13 @@ def run(world, monkeypatch):
     yield start
     for worker in workers:
         worker.stop()
-        assert worker.join(10.0)
+        assert worker.join(PATIENCE)
 
 
 def test_a_worker_goes_on_after_every_kind_of_fault(run):
     rounds = Rounds(LedgerUnavailableError("the disk is full"), TypeError("a fault"), AgentError("other"))
     _, log = run(rounds)
-    assert rounds.good.wait(10.0)
+    assert rounds.good.wait(PATIENCE)
     assert rounds.count >= 4
     assert log.reasons("pausing") == ["the disk is full", "TypeError: a fault in the program", "other"]
     assert [fields["worker"] for fields in log.faults()] == ["requester client-c"]
@@ -63,7 +64,7 @@ def test_a_worker_that_is_in_trouble_says_so_and_gives_its_messages_back(world, 
     suspend = world.b.bus.suspend
     monkeypatch.setattr(world.b.bus, "suspend", lambda seconds: (suspend(seconds), paused.set()))
     worker, _ = run(Rounds(LedgerUnavailableError("the disk is full")))
-    assert paused.wait(10.0)
+    assert paused.wait(PATIENCE)
     assert (worker.health().name, worker.health().trouble) == ("requester client-c", "the disk is full")
     assert world.depth("replies.client-b") == 1
 
@@ -71,9 +72,9 @@ def test_a_worker_that_is_in_trouble_says_so_and_gives_its_messages_back(world, 
 def test_a_worker_that_is_well_again_says_so(run):
     rounds = Rounds(AgentError("a fault"))
     worker, _ = run(rounds)
-    assert rounds.good.wait(10.0)
+    assert rounds.good.wait(PATIENCE)
     worker.stop()
-    assert worker.join(10.0)
+    assert worker.join(PATIENCE)
     assert worker.health().trouble is None
 
 
@@ -82,15 +83,15 @@ def test_a_worker_that_is_told_to_stop_finishes_its_round_first(run):
 
     def long(_timeout):
         entered.set()
-        leave.wait(10.0)
+        leave.wait(PATIENCE)
         left.set()
 
     worker, _ = run(long)
-    assert entered.wait(10.0)
+    assert entered.wait(PATIENCE)
     worker.stop()
     assert not worker.join(0.01)
     leave.set()
-    assert worker.join(10.0)
+    assert worker.join(PATIENCE)
     assert left.is_set()
 
 

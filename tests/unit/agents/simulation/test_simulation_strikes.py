@@ -1,9 +1,9 @@
 """Strikes: each does what it says to what it hits, one at a time, and stops when told."""
 
 import threading
-import time
 
 import pytest
+from kit.patience import PATIENCE
 
 from agents.simulation.parameters import StrikeKind
 from agents.simulation.plan import Strike
@@ -97,7 +97,7 @@ def test_what_was_killed_is_not_started_after_the_end():
     hit = targets()
     striker = Striker(hit, [Strike(0.0, StrikeKind.KILL_ISSUER, 600.0, 0)], lambda *_: None, lambda *_: None)
     striker.start()
-    assert hit.issuers[0].changed.wait(10)
+    assert hit.issuers[0].changed.wait(PATIENCE)
     striker.stop()
     assert hit.issuers[0].done == ["kill"]
 
@@ -106,9 +106,7 @@ def test_nothing_strikes_after_the_end():
     hit = targets()
     striker = Striker(hit, [Strike(600.0, StrikeKind.RESET, 0.0, 0)], lambda *_: None, lambda *_: None)
     striker.start()
-    begun = time.monotonic()
     striker.stop()
-    assert time.monotonic() - begun < 60
     assert hit.links[0][1].done == []
 
 
@@ -116,7 +114,7 @@ def test_a_frozen_link_is_thawed_at_the_end():
     hit = targets()
     striker = Striker(hit, [Strike(0.0, StrikeKind.FREEZE, 600.0, 0)], lambda *_: None, lambda *_: None)
     striker.start()
-    assert hit.links[0][1].changed.wait(10)
+    assert hit.links[0][1].changed.wait(PATIENCE)
     striker.stop()
     assert hit.links[0][1].done == ["freeze", "thaw"]
 

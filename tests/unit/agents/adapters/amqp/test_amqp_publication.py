@@ -59,7 +59,7 @@ def test_whoever_waits_wakes_with_the_last_outcome(publication):
     waiting.start()
     publication.settle(0, CONFIRMED)
     publication.settle(1, CONFIRMED)
-    waiting.join(5)
+    waiting.join()
     assert found == [(CONFIRMED, CONFIRMED)]
 
 
