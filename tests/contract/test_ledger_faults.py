@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -284,7 +285,8 @@ def test_a_full_disk_records_nothing_and_recovers(path):
         connection.execute(f"PRAGMA max_page_count = {pages}")
 
     event.listen(ledger._backend.engine, "connect", bound)
-    pages = sqlite3.connect(path).execute("PRAGMA page_count").fetchone()[0] + 20
+    with closing(sqlite3.connect(path)) as link:
+        pages = link.execute("PRAGMA page_count").fetchone()[0] + 20
     ledger.close()  # connections made from now on are bounded
     batch = [unit(opened(n), stored(n, bytes(4096))) for n in range(2, 100)]
     with pytest.raises(LedgerUnavailableError, match="Make room"):

@@ -23,7 +23,8 @@ def test_the_program_knows_the_newest_migration():
 
 def sqlite_definitions(path):
     """Every CREATE statement but Alembic's own, with the white space evened out."""
-    rows = sqlite3.connect(path).execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    with closing(sqlite3.connect(path)) as link:
+        rows = link.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     return {name: " ".join(sql.split()) for name, sql in rows if name != "alembic_version"}
 
 

@@ -254,7 +254,8 @@ class Organisation:
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The lines of the daemon's log with this event."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        written, _, _ = self.log.read_text().rpartition("\n")  # the last line may be half written
+        lines = [json.loads(line) for line in written.splitlines() if line.startswith("{")]
         return [line for line in lines if line.get("event") == event]
 
     def credential(self, issuer: Organisation | str) -> Path:
