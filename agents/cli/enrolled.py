@@ -93,6 +93,7 @@ def show_outcome(agent: Agent, record: TransactionRecord, out: Output) -> ExitCo
     if record.state not in GOOD:
         out.show(result, "\n".join([f"{record.state} by {record.key.partner}:", *map(problem_text, record.problems)]))
         return ExitCode.NEGATIVE
+    said, code = verdict(record.state, recorded)
     directory = agent.home / "credentials" / record.key.partner
     result["credential"] = str(directory / ("current" if record.state == "verified" else str(record.serial)))
     out.show(
@@ -100,16 +101,25 @@ def show_outcome(agent: Agent, record: TransactionRecord, out: Output) -> ExitCo
         fields(
             [
                 (str(record.state), f"serial {record.serial}"),
-                (f"{record.key.partner} says", _SAID.get(recorded, recorded)),
+                (f"{record.key.partner} says", said),
                 ("credential", result["credential"]),
                 *(("note", note) for note in left_out),
             ]
         ),
     )
-    return ExitCode.NEGATIVE if recorded == "lapsed" else ExitCode.DONE
+    return code
 
 
-_SAID = {
-    None: "nothing yet; `agent status` will show it",
-    "lapsed": "lapsed: the confirmation came too late, and it no longer accepts this certificate; enroll again",
-}
+def verdict(state: str, recorded: str | None) -> tuple[str, ExitCode]:
+    """What the issuer's word means for a requester that has its credential, and the exit code for that."""
+    match state, recorded:
+        case _, None:
+            return "nothing yet; `agent status` will show it", ExitCode.DONE
+        case _, "lapsed":
+            late = "lapsed: the confirmation came too late, and it no longer accepts this certificate; enroll again"
+            return late, ExitCode.NEGATIVE
+        case "verified", "delivered":
+            unseen = "delivered: its own channel has not seen this certificate; ask its operator which channel that was"
+            return unseen, ExitCode.NEGATIVE
+        case _, said:
+            return said, ExitCode.DONE
