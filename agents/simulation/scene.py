@@ -7,7 +7,8 @@ due, as a partner's would be.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from agents.bootstrap.agent import Agent
@@ -15,8 +16,10 @@ from agents.bootstrap.agreement import agree
 from agents.bootstrap.broker import PASSWORDS
 from agents.bootstrap.setup import BrokerAnswers, Setup, set_up
 from agents.bootstrap.trial import write_private
+from agents.core.effects import RecordInvitation, Unit
 from agents.simulation.parameters import Faults, Parameters
 from agents.simulation.plan import Agreement, Kind, Plan, Request, make_plan
+from protocol.invitation import Invitation, Secret, encode_invitation
 from protocol.names import OrganisationName
 
 BROKER = "broker"
@@ -25,7 +28,7 @@ FILE = "scene.json"
 DONE = "done"
 """What is told of a request whose requester has nothing more to do for it."""
 
-INVITATION_LIFETIME, EXPIRED_LIFETIME = "1d", "1s"
+INVITATION_LIFETIME, EXPIRED_LIFETIME = timedelta(days=1), timedelta(seconds=1)
 
 INVITED_BY_ITSELF = frozenset({Kind.EXPIRED_INVITATION, Kind.DENIED})
 """Requests with an invitation of their own: a denied one uses it up without making its sender known."""
@@ -127,8 +130,18 @@ def _invite(scene: Scene, agent: Agent, agreement: Agreement) -> None:
     patterns: tuple[str, ...] = (f"**.{agreement.requester}.example",)
     first = next(request for request in scene.plan.of(agreement.requester) if request.issuer == agreement.issuer)
     usual = scene.directory / "invitations" / f"{first.requester}-{first.issuer}"
-    agree(agent, agreement.requester, patterns, INVITATION_LIFETIME, manual=agreement.manual, out=usual)
+    agreed = agree(agent, agreement.requester, patterns, "1d", manual=agreement.manual, out=usual)
     for request in scene.plan.of(agreement.requester):
         if request.issuer == agreement.issuer and request.kind in INVITED_BY_ITSELF:
             lifetime = EXPIRED_LIFETIME if request.kind is Kind.EXPIRED_INVITATION else INVITATION_LIFETIME
-            agree(agent, agreement.requester, (), lifetime, manual=False, out=scene.invitation(request))
+            further = _further(agent, agreed.invitation, lifetime)
+            write_private(scene.invitation(request), encode_invitation(further).encode())
+
+
+def _further(agent: Agent, usual: Invitation, lifetime: timedelta) -> Invitation:
+    """An invitation beside the usual one. An operator would make it when the one before is used up; here all are made
+    before the start, and `agent invite` would withdraw those before it."""
+    now, secret = agent.clock.now(), agent.entropy.secret()
+    made = replace(usual, id=agent.entropy.invitation_id(), secret=Secret(secret), expires_at=now + lifetime)
+    agent.ledger.commit([Unit((RecordInvitation(made.id, made.requester, secret, now, made.expires_at),))])
+    return made
