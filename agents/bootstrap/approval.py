@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from agents.bootstrap.agent import Agent
-from agents.core.effects import Audit, RecordApproval, Unit
+from agents.core.held import unit_for_decision
 from agents.errors import ConfigurationError
 from agents.ports import TransactionRecord
 from agents.service.rotation import PAGE
@@ -71,8 +71,7 @@ def decide(agent: Agent, id: str, *, allow: bool, reason: str, partner: str = ""
     now = agent.clock.now()
     if record.expires_at < now:
         raise ConfigurationError(f"{record.key.id} expired at {record.expires_at}: its requester must ask once more.")
-    audit = Audit(now, "approved" if allow else "denied", record.key.partner, record.key.id, reason)
-    (recorded,) = agent.ledger.commit([Unit((RecordApproval(record.key, allow, reason, now), audit))])
+    (recorded,) = agent.ledger.commit([unit_for_decision(record.key, reason, now, allow=allow)])
     if not recorded:
         raise ConfigurationError(f"{record.key.id} was decided by somebody else meanwhile. See `agent status`.")
     return record

@@ -91,7 +91,7 @@ def unit_for_created(enrollment: Enrollment, proof: InvitationProof | None, seal
         key_path=enrollment.key_path,
         invitation=proof.id if proof else None,
     )
-    message = StoreMessage(key, "enrollment.request", sealed, at, outgoing=True, link=enrollment.issuer)
+    message = to_send(key, request_message(enrollment, proof), sealed)
     return Unit((opening, message, Audit(at, "created", key.partner, key.id, f"asking {enrollment.issuer}")))
 
 
@@ -209,6 +209,11 @@ def unit_for_issued(
             Audit(at, "issued", key.partner, key.id, f"serial {accepted.serial}"),
         )
     )
+
+
+def to_send(key: TransactionKey, message: Message, sealed: bytes) -> StoreMessage:
+    """The exact bytes of a message to an issuer, which leave once they are recorded."""
+    return StoreMessage(key, message.body.type, sealed, message.issued_at, outgoing=True, link=key.partner)
 
 
 def unit_for_move(

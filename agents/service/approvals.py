@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from agents.core.case import Case, parse
-from agents.core.effects import Audit, MoveTransaction, TransactionKey, Unit
+from agents.core.effects import TransactionKey
+from agents.core.held import denied, distrusted, unit_for_expiry
 from agents.core.policy import Refused
 from agents.errors import ConfigurationError
 from agents.ports import TransactionRecord
@@ -17,8 +18,8 @@ from agents.service.retries import Doubling, Retries
 from agents.service.rotation import PAGE, Rotation
 from agents.service.workplace import Workplace
 from protocol.envelope import Opened, UntimelyError
-from protocol.errors import PROBLEM_TEXT_MAX, Problem, ProblemCode, printable, problem
-from protocol.transaction import Event, Role, State, step
+from protocol.errors import Problem
+from protocol.transaction import Role, State
 
 LATER = Doubling(15.0, 60.0)
 """How long a held request that could not be decided is left alone."""
@@ -47,7 +48,7 @@ class Approvals:
         """End what nobody has decided in time. Raises `LedgerUnavailableError`."""
         now = self._clock.now()
         late = self._ledger.next_transactions(Role.ISSUER, {State.PENDING}, PAGE, decided=False, expires_before=now)
-        self._ledger.commit([self._unit_for_expiry(record) for record in late])
+        self._ledger.commit([unit_for_expiry(record.key, now) for record in late])
 
     def _decided_after(self, last: TransactionRecord | None) -> Sequence[TransactionRecord]:
         return self._ledger.next_transactions(Role.ISSUER, {State.PENDING}, PAGE, last, decided=True)
@@ -90,9 +91,9 @@ class Approvals:
 
     def _judge(self, case: Case, record: TransactionRecord, distrust: Problem | None) -> list[Judged]:
         if not record.approval:
-            return [Refused((_denied(case, record.approval_reason or ""),))]
+            return [Refused((denied(case, record.approval_reason or ""),))]
         if distrust:
-            return [Refused((_distrusted(case, distrust),))]
+            return [Refused((distrusted(case, distrust),))]
         return self._answering.judge([case], self._answering.look_up([case]))
 
     def _reopen(self, body: bytes, record: TransactionRecord) -> tuple[Opened | None, Problem | None]:
@@ -107,32 +108,5 @@ class Approvals:
         return (before, opened.problems[0]) if isinstance(before, Opened) else (None, None)
 
     def _end(self, record: TransactionRecord) -> bool:
-        (recorded,) = self._ledger.commit([self._unit_for_expiry(record)])
+        (recorded,) = self._ledger.commit([unit_for_expiry(record.key, self._clock.now())])
         return recorded
-
-    def _unit_for_expiry(self, record: TransactionRecord) -> Unit:
-        now = self._clock.now()
-        after = step(Role.ISSUER, State.PENDING, Event.TIMED_OUT)
-        move = MoveTransaction(record.key, State.PENDING, after, now)
-        audit = Audit(now, after.value, record.key.partner, record.key.id, "the request expired before it was answered")
-        return Unit((move, audit))
-
-
-def _denied(case: Case, reason: str) -> Problem:
-    """The operator's words, whole."""
-    fix = f"Ask the issuer's operator what would be approved, then {_again(case)}."
-    denied = problem(ProblemCode.NOT_AUTHORIZED, "approval", "a denial", "an approved request", fix)
-    return denied.model_copy(update={"got": printable(f"denied by the issuer: {reason}", PROBLEM_TEXT_MAX)})
-
-
-def _distrusted(case: Case, why: Problem) -> Problem:
-    field = f"{why.field} of the requester's agent identity"
-    fix = f"{why.fix} Then {_again(case)}. This request was approved when its sender could no longer be trusted."
-    return problem(why.code, field, why.got, why.allowed, fix)
-
-
-def _again(case: Case) -> str:
-    """What a refused requester can do: the root of a first request was not pinned, and its invitation is used up."""
-    if case.first:
-        return "enroll again with a new invitation; the one that this request showed is used up"
-    return "enroll again without an invitation"

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
-from agents.core.effects import Effect, RecordSession, StoreMessage
-from agents.core.requester import confirmation_message, unit_for_move, verified_chain
-from agents.errors import AgentError, LedgerUnavailableError, NotVerifiedError, UnreachableError
+from agents.core.effects import Effect, StoreMessage
+from agents.core.installation import unit_for_verified, why_abandoned, why_given_up
+from agents.core.requester import confirmation_message, to_send, unit_for_move, verified_chain
+from agents.errors import AgentError, LedgerUnavailableError, NotVerifiedError
 from agents.ports import (
     CertificateRecord,
     ChannelCredential,
@@ -26,7 +27,7 @@ from agents.service.rotation import PAGE, Rotation
 from agents.service.stored import granted
 from agents.service.workplace import Workplace
 from protocol.envelope import Sealer
-from protocol.errors import Problem, ProblemCode, problem
+from protocol.errors import Problem
 from protocol.messages import Delivered, Rejected, Verified
 from protocol.names import OrganisationName, SerialNumber, TransactionId
 from protocol.transaction import Event, Role, State
@@ -126,13 +127,12 @@ class Installing:
         """Open the channel with the new credential; only if both ends agree does it become the current one."""
         report = self._dial(record, certificate)
         self._store.activate(self._issuer, certificate.serial)
-        seen, partner_saw = report.we_saw.model_dump_json(), report.partner_saw.model_dump_json()
-        session = RecordSession(self._issuer, self._clock.now(), seen, partner_saw)
         confirmation = self._confirmation(record, certificate, Verified(seen=report.we_saw))
+        verified = unit_for_verified(record.key, report.we_saw, report.partner_saw, confirmation, self._clock.now())
         self._log.info(
             "channel verified", transaction=record.key.id, partner=self._issuer, tls=report.we_saw.tls_version
         )
-        self._move(record, Event.CHANNEL_VERIFIED, confirmation, session)
+        self._ledger.commit([verified])
 
     def _dial(self, record: TransactionRecord, certificate: CertificateRecord) -> ChannelReport:
         partner = self._ledger.partner(self._issuer)
@@ -154,7 +154,7 @@ class Installing:
 
         If that fails, nothing has been recorded, and it is tried again.
         """
-        ours, told = _reasons(error)
+        ours, told = why_given_up(error)
         event = "channel not verified" if ours.field == "channel" else "credential given up"
         self._log.error(event, transaction=record.key.id, partner=self._issuer, why=str(error), fix=ours.fix)
         self._take_out_of_use(certificate.serial)
@@ -169,9 +169,8 @@ class Installing:
 
     def _abandon(self, record: TransactionRecord, why: str) -> None:
         """End a transaction that this program cannot go on with; its issuer withdraws the certificate in time."""
-        fix = "Enroll again; the credential in use is untouched."
-        reason = problem(ProblemCode.SYSTEM_FAILURE, "credential", why, "an installed credential", fix)
-        self._log.error("credential given up", transaction=record.key.id, partner=self._issuer, why=why, fix=fix)
+        reason = why_abandoned(why)
+        self._log.error("credential given up", transaction=record.key.id, partner=self._issuer, why=why, fix=reason.fix)
         if record.serial:
             self._take_out_of_use(record.serial)
         self._move(record, Event.UNUSABLE, problems=(reason,))
@@ -180,27 +179,13 @@ class Installing:
     def _confirmation(
         self, record: TransactionRecord, certificate: CertificateRecord, result: Verified | Delivered | Rejected
     ) -> StoreMessage:
-        now = self._clock.now()
-        message = confirmation_message(record.key, self._us, certificate.certificate, result, now)
-        sealed = self._sealer.seal(message)
-        return StoreMessage(record.key, message.body.type, sealed, now, outgoing=True, link=self._issuer)
+        message = confirmation_message(record.key, self._us, certificate.certificate, result, self._clock.now())
+        return to_send(record.key, message, self._sealer.seal(message))
 
     def _move(
         self, record: TransactionRecord, event: Event, *effects: Effect, problems: tuple[Problem, ...] | None = None
     ) -> None:
         self._ledger.commit([unit_for_move(record.key, record.state, event, self._clock.now(), problems, *effects)])
-
-
-def _reasons(error: AgentError) -> tuple[Problem, Problem]:
-    """Why a certificate is given up: for us, and for its issuer, whom faults and paths of our files do not concern."""
-    if isinstance(error, NotVerifiedError | UnreachableError):
-        fix = "Compare `agent channel check` on both sides; enroll again once the reason is mended."
-        seen = problem(ProblemCode.BAD_CERT_ID, "channel", error, "a channel that both ends verify", fix)
-        return seen, seen
-    code, wanted = ProblemCode.SYSTEM_FAILURE, "a credential that can be used"
-    ours = problem(code, "credential", error, wanted, "Mend this, then enroll again; no other credential is touched.")
-    told = problem(code, "credential", "a fault at the requester", wanted, "The requester's operator mends it.")
-    return ours, told
 
 
 def _own_key(record: TransactionRecord) -> str | None:

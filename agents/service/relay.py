@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from agents.core.effects import Audit, MarkPublished, MoveTransaction, Unit
+from agents.core.outbox import units_for_confirmed
 from agents.ports import Bus, LinkHealth, OutboxRecord, Outgoing, PublishOutcome
 from agents.service.retries import Doubling, Retries
 from agents.service.workplace import Workplace
 from protocol.names import OrganisationName, TransactionId
 from protocol.topology import out_exchange, reply_queue, request_queue
-from protocol.transaction import Event, Role, State, step
+from protocol.transaction import Role
 
 BATCH = 64
 """Messages that are published before their confirms are collected."""
@@ -144,12 +144,5 @@ class Relay:
     def _record(self, confirmed: list[OutboxRecord]) -> None:
         if not confirmed:
             return
-        now = self._clock.now()
-        units = [Unit((MarkPublished(tuple(row.sequence for row in confirmed), now),))]
-        # A reply can be quicker than this record of the request's departure: then the move conflicts, rightly.
-        for row in confirmed:
-            if row.type == "enrollment.request":
-                after = step(Role.REQUESTER, State.CREATED, Event.PUBLISHED)
-                move = MoveTransaction(row.key, State.CREATED, after, now)
-                units.append(Unit((move, Audit(now, "sent", row.key.partner, row.key.id, "confirmed by the broker"))))
-        self._ledger.commit(units)
+        requests = [row.key for row in confirmed if row.type == "enrollment.request"]
+        self._ledger.commit(units_for_confirmed([row.sequence for row in confirmed], requests, self._clock.now()))

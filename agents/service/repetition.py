@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from agents.core.answers import WAITING
 from agents.core.effects import MarkUnpublished, TransactionKey, Unit
 from agents.core.requester import CONFIRMATION_LIFETIME, unit_for_move
 from agents.ports import TransactionRecord
@@ -19,9 +20,6 @@ from agents.service.rotation import PAGE, Rotation
 from agents.service.workplace import Workplace
 from protocol.names import OrganisationName
 from protocol.transaction import Event, Role, State
-
-WAITING = frozenset({State.CREATED, State.SENT, State.PENDING})
-"""States in which an answer is awaited."""
 
 WATCH_SECONDS = 1.0
 """How often what waits is looked at."""

@@ -8,19 +8,29 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import partial
 
-from agents.core.effects import PinAnchor, StoreMessage, TransactionKey, Unit
-from agents.core.requester import Accepted, accept, confirmation_message, unit_for_issued, unit_for_move
+from agents.core.answers import (
+    NEVER_ASKED,
+    NOT_JUDGED,
+    SERIAL_TWICE,
+    Answer,
+    is_awaited,
+    is_news,
+    unit_for_no_certificate,
+    unit_for_unacceptable,
+    why_unusable,
+)
+from agents.core.effects import Unit
+from agents.core.requester import Accepted, accept, confirmation_message, to_send, unit_for_issued
 from agents.ports import Bus, TransactionRecord
 from agents.service.inbox import Inbox, Letter, Unusable
 from agents.service.isolation import Fault, alone
 from agents.service.partners import Partners
 from agents.service.relay import Relay
-from agents.service.repetition import WAITING
 from agents.service.stored import asked, last_said
 from agents.service.workplace import Workplace
 from protocol.csr import parse_csr
 from protocol.envelope import Sealer
-from protocol.errors import ProblemCode, ProtocolError, problem
+from protocol.errors import Problem, ProtocolError
 from protocol.messages import (
     EnrollmentAcknowledgement,
     EnrollmentReply,
@@ -29,15 +39,10 @@ from protocol.messages import (
     Refused,
     Rejected,
 )
-from protocol.names import Fingerprint, OrganisationName
-from protocol.transaction import Event, Role, State
+from protocol.names import OrganisationName
+from protocol.transaction import Role, State
 
 BATCH = 64
-
-_NOT_OURS = (
-    "an answer to a request that was never made here: does another agent log in at the broker in this name? Each then "
-    "takes answers to the other, so stop one of them"
-)
 
 
 class Requesting:
@@ -82,49 +87,30 @@ class Requesting:
 
     def _take(self, letter: Letter) -> Unusable | None:
         """Record what an answer means, then acknowledge it. An answer that fits nothing is unusable."""
-        key = TransactionKey(Role.REQUESTER, letter.opened.message.sender, letter.opened.message.transaction)
-        record = self._ledger.transactions([key]).get(key)
-        reason = self._why_unusable(letter, record)
+        answer = Answer(letter.opened.message, letter.opened.root, letter.delivery.body)
+        record = self._ledger.transactions([answer.key]).get(answer.key)
+        pinned = self._partners.pinned(self._issuer)
+        reason = why_unusable(answer, self._issuer, pinned, record.request_digest if record else None)
         if reason or record is None:
-            return self._inbox.unusable(letter.delivery, reason or _NOT_OURS)
-        self._record(letter, record)
+            return self._inbox.unusable(letter.delivery, reason or NEVER_ASKED)
+        self._record(answer, record)
         self._set_aside = None
         self._partners.forget()
         self._bus.acknowledge([letter.delivery])
         return None
 
-    def _why_unusable(self, letter: Letter, record: TransactionRecord | None) -> str | None:
-        """None for an answer from the issuer we asked, to the very request that we sent."""
-        message, root = letter.opened.message, Fingerprint.of(letter.opened.root)
-        if message.sender != self._issuer:
-            return f"a message from {message.sender} in the virtual host of {self._issuer}"
-        pinned = self._partners.pinned(message.sender)
-        if root not in pinned:
-            return f"{message.sender} signed under the root {root}, but pinned is {', '.join(sorted(pinned)) or 'none'}"
-        if not isinstance(message.body, EnrollmentReply | EnrollmentAcknowledgement):
-            return f"a message of type {message.body.type}, which an issuer does not send"
-        if (
-            record
-            and isinstance(message.body, EnrollmentReply)
-            and message.body.request_digest != record.request_digest
-        ):
-            return "a reply to another request under the same transaction id"
-        return None
+    def _record(self, answer: Answer, record: TransactionRecord) -> None:
+        match answer.message.body:
+            case EnrollmentAcknowledgement() as said if is_news(said, self._acknowledged(record)):
+                self._note_acknowledgement(said, record)
+                self._ledger.commit([Unit((answer.kept(self._clock.now()),))])
+            case EnrollmentReply() as reply if is_awaited(reply, record.state):
+                facts = {"transaction": record.key.id, "partner": self._issuer, "outcome": reply.result.outcome}
+                self._log.info("answer received", **facts)
+                self._record_reply(answer, reply.result, record)
 
-    def _record(self, letter: Letter, record: TransactionRecord) -> None:
-        body, now = letter.opened.message.body, self._clock.now()
-        kept = StoreMessage(record.key, body.type, letter.delivery.body, now, outgoing=False, link=self._issuer)
-        if isinstance(body, EnrollmentAcknowledgement):
-            if self._is_news(body, record):
-                self._note_acknowledgement(body, record)
-                self._ledger.commit([Unit((kept,))])
-        elif isinstance(body, EnrollmentReply) and record.state in WAITING and not _says_again(body, record):
-            self._record_reply(body, record, kept, letter.opened.root)
-
-    def _is_news(self, body: EnrollmentAcknowledgement, record: TransactionRecord) -> bool:
-        """Whether this is the first, or withdraws what was acknowledged: two are kept at most, however many come."""
-        known = last_said(self._ledger, record.key, EnrollmentAcknowledgement)
-        return known is None or known.state != body.state == "lapsed"
+    def _acknowledged(self, record: TransactionRecord) -> EnrollmentAcknowledgement | None:
+        return last_said(self._ledger, record.key, EnrollmentAcknowledgement)
 
     def _note_acknowledgement(self, body: EnrollmentAcknowledgement, record: TransactionRecord) -> None:
         facts = {"transaction": record.key.id, "partner": self._issuer, "state": body.state}
@@ -137,33 +123,22 @@ class Requesting:
         else:
             self._log.info("acknowledged", **facts)
 
-    def _record_reply(self, reply: EnrollmentReply, record: TransactionRecord, kept: StoreMessage, root: bytes) -> None:
-        (recorded,) = self._ledger.commit([self._unit_for_reply(reply, record, kept, root)])
-        if not recorded and isinstance(reply.result, Issued):
-            # Of what it records, only the serial number can be in the way: the issuer has used it before.
-            self._ledger.commit([self._unit_for_unacceptable(reply.result, record, kept, _serial_twice())])
-
-    def _unit_for_reply(
-        self, reply: EnrollmentReply, record: TransactionRecord, kept: StoreMessage, root: bytes
-    ) -> Unit:
-        pin = PinAnchor(self._issuer, Role.ISSUER, Fingerprint.of(root), root, kept.at)
-        self._log.info("answer received", transaction=record.key.id, partner=self._issuer, outcome=reply.result.outcome)
-        match reply.result:
-            case Pending():
-                return unit_for_move(record.key, record.state, Event.HELD, kept.at, None, kept, pin)
-            case Refused(problems=problems):
-                return unit_for_move(record.key, record.state, Event.DECLINED, kept.at, problems, kept, pin)
-            case Issued() as issued:
-                return self._unit_for_issued(issued, record, kept)
-
-    def _unit_for_issued(self, issued: Issued, record: TransactionRecord, kept: StoreMessage) -> Unit:
-        match alone(partial(self._accept, issued, record, kept.at), self._log, "judging a certificate"):
+    def _record_reply(self, answer: Answer, result: Issued | Pending | Refused, record: TransactionRecord) -> None:
+        now = self._clock.now()
+        if not isinstance(result, Issued):
+            self._ledger.commit([unit_for_no_certificate(answer, record.state, result, now)])
+            return
+        match alone(partial(self._accept, result, record, now), self._log, "judging a certificate"):
             case Accepted() as accepted:
-                return unit_for_issued(record.key, record.state, accepted, self._us, kept)
+                unit = unit_for_issued(record.key, record.state, accepted, self._us, answer.kept(now))
+                (recorded,) = self._ledger.commit([unit])
+                if not recorded:
+                    # Of what it records, only the serial number can be in the way: the issuer has used it before.
+                    self._reject(answer, result, record, (SERIAL_TWICE,))
             case ProtocolError() as error:
-                return self._unit_for_unacceptable(issued, record, kept, error)
+                self._reject(answer, result, record, error.problems)
             case Fault():
-                return self._unit_for_unacceptable(issued, record, kept, _our_fault())
+                self._reject(answer, result, record, (NOT_JUDGED,))
 
     def _accept(self, issued: Issued, record: TransactionRecord, now: datetime) -> Accepted | ProtocolError:
         request = asked(self._ledger, record.key)
@@ -173,35 +148,11 @@ class Requesting:
         except ProtocolError as error:
             return error
 
-    def _unit_for_unacceptable(
-        self, issued: Issued, record: TransactionRecord, kept: StoreMessage, error: ProtocolError
-    ) -> Unit:
+    def _reject(self, answer: Answer, issued: Issued, record: TransactionRecord, problems: tuple[Problem, ...]) -> None:
         """An answer that we do not accept ends the transaction, and its issuer is told why."""
-        self._log.error(
-            "certificate not accepted", transaction=record.key.id, why=str(error), fix="tell the issuer's operator"
-        )
-        rejected = Rejected(problem=error.problems[0])
-        message = confirmation_message(record.key, self._us, issued.certificate, rejected, kept.at)
-        confirmation = StoreMessage(
-            record.key, message.body.type, self._sealer.seal(message), kept.at, outgoing=True, link=self._issuer
-        )
-        granted = unit_for_move(record.key, record.state, Event.GRANTED, kept.at, None, kept)
-        failed = unit_for_move(record.key, State.ISSUED, Event.UNUSABLE, kept.at, error.problems, confirmation)
-        return Unit(granted.effects + failed.effects)
-
-
-def _says_again(reply: EnrollmentReply, record: TransactionRecord) -> bool:
-    """Whether it only repeats that a request is held: kept once, however many copies come."""
-    return isinstance(reply.result, Pending) and record.state is State.PENDING
-
-
-def _serial_twice() -> ProtocolError:
-    fix = "The issuer must never use a serial number twice (RFC 5280 section 4.1.2.2): mend that, then enroll again."
-    got, allowed = "a serial number that another certificate of this issuer has", "a new serial number"
-    return ProtocolError(problem(ProblemCode.BAD_CERT_TEMPLATE, "certificate", got, allowed, fix))
-
-
-def _our_fault() -> ProtocolError:
-    fix = "Nothing is wrong with the certificate: tell the requester's operator, then enroll again."
-    got = "a certificate that the requester could not judge"
-    return ProtocolError(problem(ProblemCode.SYSTEM_FAILURE, "certificate", got, "a judgement", fix))
+        why, fix = "; ".join(map(str, problems)), "tell the issuer's operator"
+        self._log.error("certificate not accepted", transaction=record.key.id, why=why, fix=fix)
+        now, result = self._clock.now(), Rejected(problem=problems[0])
+        message = confirmation_message(record.key, self._us, issued.certificate, result, now)
+        confirmation = to_send(record.key, message, self._sealer.seal(message))
+        self._ledger.commit([unit_for_unacceptable(answer, record.state, problems, confirmation, now)])
