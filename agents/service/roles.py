@@ -8,6 +8,7 @@ from datetime import timedelta
 from agents.ports import Bus, ChannelDialer, CredentialStore
 from agents.service.answering import Answering, PolicyOf
 from agents.service.authority import Authority
+from agents.service.handling import Handling
 from agents.service.inbox import Inbox
 from agents.service.installing import Installing
 from agents.service.issuing import Issuing
@@ -87,4 +88,4 @@ def issuer(
     answering = Answering(place, partners, policy_of, authority, sealer)
     inbox, relay = Inbox(place, place.us, partners), Relay(place, place.us, bus)
     upkeep = Upkeep(place, answering, inbox, relay, confirm_within)
-    return Issuer(Issuing(place, bus, answering, sealer, inbox), upkeep, relay)
+    return Issuer(Issuing(place, bus, inbox, Handling(place, inbox, answering, sealer), answering), upkeep, relay)

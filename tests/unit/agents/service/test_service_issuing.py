@@ -255,7 +255,7 @@ def test_poison_is_set_aside_and_the_others_are_answered(world, sealed, partner)
 
 FAULTS = {
     "opening": "agents.service.inbox.open_envelope",
-    "reading": "agents.service.issuing.parse",
+    "reading": "agents.service.handling.parse",
     "judging": "agents.service.answering.judge",
     "signing": "agents.adapters.keystore.opened.build",
     "sealing": "agents.service.answering.reply_to",
@@ -284,7 +284,7 @@ def test_a_fault_of_ours_costs_the_message_that_brings_it_to_light_and_no_other(
 
 
 def test_a_fault_of_ours_in_a_confirmation_costs_no_other_message(world, partner, monkeypatch):
-    monkeypatch.setattr("agents.service.issuing.unit_for_confirmation", lambda *_: 1 / 0)
+    monkeypatch.setattr("agents.service.handling.unit_for_confirmation", lambda *_: 1 / 0)
     confirmation = confirm(world, Delivered())
     good = partner.sealed(partner.begin(None))
     world.send(confirmation, good)
