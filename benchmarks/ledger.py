@@ -71,8 +71,8 @@ def issuance(number: int) -> fx.Unit:
         serial, ISSUER, REQUESTER, id_, certificate, Fingerprint.of(certificate), START, later
     )
     stored = (
-        fx.StoreMessage(key, "enrollment.request", request, START, outgoing=False, link=ISSUER),
-        fx.StoreMessage(key, "enrollment.reply", reply, START, outgoing=True, link=ISSUER),
+        fx.StoreMessage(key, "enrollment.request", request, START, outgoing=False, issuer=ISSUER),
+        fx.StoreMessage(key, "enrollment.reply", reply, START, outgoing=True, issuer=ISSUER),
     )
     return fx.Unit((opened, recorded, *stored, *used, fx.Audit(START, "issued", REQUESTER, id_, f"serial {serial}")))
 

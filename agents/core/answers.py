@@ -53,7 +53,7 @@ class Answer:
     def kept(self, now: datetime) -> StoreMessage:
         """Its exact bytes, to be recorded with what they mean."""
         issuer = self.message.sender
-        return StoreMessage(self.key, self.message.body.type, self.sealed, now, outgoing=False, link=issuer)
+        return StoreMessage(self.key, self.message.body.type, self.sealed, now, outgoing=False, issuer=issuer)
 
 
 def why_unusable(

@@ -154,7 +154,7 @@ class ConsumeInvitation:
 
 @dataclass(frozen=True, slots=True)
 class StoreMessage:
-    """Keep exact sealed bytes. `outgoing` ones are published by the relay of `link` until marked published."""
+    """Keep exact sealed bytes. `outgoing` ones are published by the relay of `issuer` until marked published."""
 
     key: TransactionKey
     type: str
@@ -162,8 +162,8 @@ class StoreMessage:
     body: bytes
     at: datetime
     outgoing: bool
-    link: OrganisationName
-    """The issuer whose virtual host the message travels through."""
+    issuer: OrganisationName
+    """Whose virtual host the message travels through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +218,10 @@ class RecordSession:
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """Keep a message that cannot be used, with the reason, for the operator."""
+    """Keep a message that cannot be used, with the reason, for the operator. It came through the virtual host of
+    `issuer`."""
 
-    link: OrganisationName
+    issuer: OrganisationName
     at: datetime
     reason: str
     body: bytes

@@ -168,13 +168,13 @@ def _moves(
         return (MoveTransaction(key, case.before, after, now, serial, problems),)
     names = () if isinstance(case.csr, ProtocolError) else tuple(str(name) for name in case.csr.names)
     opening = OpenTransaction(key, after, case.opened.digest, now, message.expires_at, names, serial, problems)
-    stored = StoreMessage(key, case.request.type, case.sealed, now, outgoing=False, link=message.recipient)
+    stored = StoreMessage(key, case.request.type, case.sealed, now, outgoing=False, issuer=message.recipient)
     return (opening, stored)
 
 
 def _outgoing(case: Case, sealed: bytes, now: datetime) -> StoreMessage:
     us = case.opened.message.recipient
-    return StoreMessage(case.key, "enrollment.reply", sealed, now, outgoing=True, link=us)
+    return StoreMessage(case.key, "enrollment.reply", sealed, now, outgoing=True, issuer=us)
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,7 @@ def unit_for_issued(
 
 def to_send(key: TransactionKey, message: Message, sealed: bytes) -> StoreMessage:
     """The exact bytes of a message to an issuer, which leave once they are recorded."""
-    return StoreMessage(key, message.body.type, sealed, message.issued_at, outgoing=True, link=key.partner)
+    return StoreMessage(key, message.body.type, sealed, message.issued_at, outgoing=True, issuer=key.partner)
 
 
 def unit_for_move(

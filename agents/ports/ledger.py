@@ -98,13 +98,14 @@ class CertificateRecord:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRecord:
-    """A sealed message that waits for the broker's confirm, oldest first by `sequence`."""
+    """A sealed message that waits for the broker's confirm, oldest first by `sequence`; it leaves through the virtual
+    host of `issuer`."""
 
     sequence: int
     key: TransactionKey
     type: str
     body: bytes
-    link: OrganisationName
+    issuer: OrganisationName
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +187,10 @@ class Ledger(Protocol):
         """The latest stored message of this type in a transaction, incoming or outgoing."""
 
     def outbox(
-        self, link: OrganisationName, limit: int, after: int = 0, *, stored_before: datetime | None = None
+        self, issuer: OrganisationName, limit: int, after: int = 0, *, stored_before: datetime | None = None
     ) -> tuple[OutboxRecord, ...]:
-        """Outgoing messages of a link that are not marked published, with a sequence above `after`, oldest first; only
-        those stored before a time if one is given."""
+        """Outgoing messages through the virtual host of `issuer` that are not marked published, with a sequence above
+        `after`, oldest first; only those stored before a time if one is given."""
 
     def certificate(self, issuer: OrganisationName, serial: SerialNumber) -> CertificateRecord | None:
         """One certificate."""

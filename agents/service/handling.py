@@ -140,7 +140,7 @@ class Handling:
             self._log.warning("certificate rejected", **facts, why=str(body.result.problem))
         else:
             self._log.info("confirmation recorded", **facts)
-        stored = StoreMessage(record.key, ACKNOWLEDGEMENT, sealed, now, outgoing=True, link=self._us)
+        stored = StoreMessage(record.key, ACKNOWLEDGEMENT, sealed, now, outgoing=True, issuer=self._us)
         return Handled(letter.delivery, Unit((*unit.effects, stored)), reply, record.key)
 
     def set_aside(self, unusable: Unusable) -> Handled:

@@ -43,11 +43,11 @@ class Unusable:
 
 
 class Inbox:
-    """Opens the deliveries of one link. Used by one thread."""
+    """Opens what came through the virtual host of one issuer. Used by one thread."""
 
-    def __init__(self, place: Workplace, link: OrganisationName, partners: Partners) -> None:
+    def __init__(self, place: Workplace, issuer: OrganisationName, partners: Partners) -> None:
         self._us, self._clock, self._log = place.us, place.clock, place.log
-        self._link, self._partners = link, partners
+        self._issuer, self._partners = issuer, partners
         self._signers = KnownSigners()
         self._lines = self._unsaid = 0
         self._minute_ends = 0.0
@@ -86,7 +86,7 @@ class Inbox:
             self._log.warning("message unusable", why=reason, bytes=len(delivery.body))
         else:
             self._unsaid += 1
-        quarantine = Quarantine(self._link, self._clock.now(), reason, delivery.body)
+        quarantine = Quarantine(self._issuer, self._clock.now(), reason, delivery.body)
         return Unusable(delivery, Unit((quarantine,)), reason, error)
 
     def _turn_minute(self) -> None:

@@ -59,7 +59,7 @@ def outgoing(us: OrganisationName, record: OutboxRecord) -> Outgoing:
     to_issuer = record.key.role is Role.REQUESTER
     return Outgoing(
         exchange=out_exchange(us),
-        routing_key=request_queue(record.link) if to_issuer else reply_queue(record.key.partner),
+        routing_key=request_queue(record.issuer) if to_issuer else reply_queue(record.key.partner),
         body=record.body,
         type=record.type,
         message_id=record.key.id,
@@ -68,11 +68,11 @@ def outgoing(us: OrganisationName, record: OutboxRecord) -> Outgoing:
 
 
 class Relay:
-    """The outbox of one link."""
+    """What leaves through the virtual host of one issuer."""
 
-    def __init__(self, place: Workplace, link: OrganisationName, bus: Bus) -> None:
+    def __init__(self, place: Workplace, issuer: OrganisationName, bus: Bus) -> None:
         self._us, self._ledger, self._clock, self._log = place.us, place.ledger, place.clock, place.log
-        self._link, self._bus = link, bus
+        self._issuer, self._bus = issuer, bus
         self._retries = Retries[_Place, _Obstacle](BACKOFF)
 
     def flush(self, rows: tuple[OutboxRecord, ...] | None = None) -> int:
@@ -106,10 +106,10 @@ class Relay:
     def _due(self) -> list[OutboxRecord]:
         """The oldest messages that are due: those of a partner without a queue must not keep all others waiting."""
         due: list[OutboxRecord] = []
-        page = self._ledger.outbox(self._link, BATCH)
+        page = self._ledger.outbox(self._issuer, BATCH)
         while page and len(due) < BATCH:
             due += self._those_due(page)
-            page = self._ledger.outbox(self._link, BATCH, page[-1].sequence) if len(page) == BATCH else ()
+            page = self._ledger.outbox(self._issuer, BATCH, page[-1].sequence) if len(page) == BATCH else ()
         return due[:BATCH]
 
     def _those_due(self, rows: tuple[OutboxRecord, ...]) -> list[OutboxRecord]:

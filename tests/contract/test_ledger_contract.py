@@ -439,7 +439,7 @@ def test_the_latest_message_of_a_type_is_found_incoming_or_outgoing(ledger):
     commit(ledger, stored(1, b"asked", type=REQUEST, outgoing=False), stored(1, b"first"), stored(1, b"second"))
     commit(ledger, stored(1, b"other partner", key=key(1, partner=OTHER)))
     found = ledger.message(key(1), REPLY)
-    assert (found.key, found.type, found.body, found.link) == (key(1), REPLY, b"second", US)
+    assert (found.key, found.type, found.body, found.issuer) == (key(1), REPLY, b"second", US)
     assert ledger.message(key(1), REQUEST).body == b"asked"
     assert ledger.message(key(1), "enrollment.confirmation") is None
     assert ledger.message(key(2), REPLY) is None
@@ -453,7 +453,7 @@ def test_every_byte_of_a_message_is_kept(ledger):
 
 def test_the_outbox_holds_outgoing_messages_of_a_link_oldest_first(ledger):
     commit(ledger, *[stored(n, b"%d" % n) for n in range(1, 5)], stored(5, b"in", outgoing=False))
-    commit(ledger, stored(6, b"elsewhere", link=OTHER))
+    commit(ledger, stored(6, b"elsewhere", issuer=OTHER))
     records = ledger.outbox(US, limit=10)
     assert bodies(records) == [b"1", b"2", b"3", b"4"]
     assert [record.sequence for record in records] == sorted({record.sequence for record in records})
@@ -517,7 +517,7 @@ def test_what_a_session_does_not_say_stays_as_it_was_said(ledger):
 
 def test_what_waits_is_counted(ledger):
     assert ledger.backlog(NOW) == BacklogRecord(to_leave=0, for_approval=0)
-    commit(ledger, stored(1), stored(2, link=OTHER), stored(3, outgoing=False), stored(4))
+    commit(ledger, stored(1), stored(2, issuer=OTHER), stored(3, outgoing=False), stored(4))
     commit(ledger, fx.MarkPublished((1,), NOW))
     commit(ledger, *[opened(n) for n in (1, 2)], opened(3, key=key(3, role=Role.REQUESTER)), opened(4, expires_at=NOW))
     commit(ledger, fx.RecordApproval(key(2), approve=False, reason="no", at=NOW), opened(5, state=State.ISSUED))

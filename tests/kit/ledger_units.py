@@ -64,7 +64,7 @@ def consumed(number: int, by: int, **changes: Any) -> fx.ConsumeInvitation:
 
 
 def stored(number: int, body: bytes = b"reply", **changes: Any) -> fx.StoreMessage:
-    return replace(fx.StoreMessage(key(number), REPLY, body, NOW, outgoing=True, link=US), **changes)
+    return replace(fx.StoreMessage(key(number), REPLY, body, NOW, outgoing=True, issuer=US), **changes)
 
 
 def pinned(data: bytes, **changes: Any) -> fx.PinAnchor:

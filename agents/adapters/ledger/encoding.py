@@ -57,11 +57,11 @@ def _mark_sent(effects: Sequence[fx.MarkSent], _: Sequences) -> tuple[Write, ...
 
 
 def _quarantine(effects: Sequence[fx.Quarantine], _: Sequences) -> tuple[Write, ...]:
-    of_link: dict[str, list[r.Row]] = {}
+    of_issuer: dict[str, list[r.Row]] = {}
     for effect in effects:
-        of_link.setdefault(effect.link, []).append(r.quarantined(effect))
-    newest = [row for rows in of_link.values() for row in rows[-st.QUARANTINE_MAX :]]
-    bounds: list[r.Row] = [{"key_link": link, "kept": st.QUARANTINE_MAX} for link in of_link]
+        of_issuer.setdefault(effect.issuer, []).append(r.quarantined(effect))
+    newest = [row for rows in of_issuer.values() for row in rows[-st.QUARANTINE_MAX :]]
+    bounds: list[r.Row] = [{"key_link": issuer, "kept": st.QUARANTINE_MAX} for issuer in of_issuer]
     return Write(st.insert_quarantine, newest), Write(st.prune_quarantine, bounds)
 
 

@@ -188,15 +188,15 @@ class Queries:
         return self._first(query, records.outbox_record)
 
     def outbox(
-        self, link: OrganisationName, limit: int, after: int = 0, *, stored_before: datetime | None = None
+        self, issuer: OrganisationName, limit: int, after: int = 0, *, stored_before: datetime | None = None
     ) -> tuple[OutboxRecord, ...]:
-        """Outgoing messages of a link that are not marked published, with a sequence above `after`, oldest first; only
-        those stored before a time if one is given."""
+        """Outgoing messages through the virtual host of `issuer` that are not marked published, with a sequence above
+        `after`, oldest first; only those stored before a time if one is given."""
         p = s.publications.c
         query = (
             select(s.messages)
             .join(s.publications, s.messages.c.sequence == p.sequence)
-            .where(p.link == str(link), p.published_at.is_(None), p.sequence > after)
+            .where(p.link == str(issuer), p.published_at.is_(None), p.sequence > after)
             .order_by(p.sequence)
             .limit(limit)
         )

@@ -143,7 +143,7 @@ def message(effect: fx.StoreMessage, sequence: int) -> Row:
         "partner": str(effect.key.partner),
         "role": str(effect.key.role),
         "type": effect.type,
-        "link": str(effect.link),
+        "link": str(effect.issuer),
         "outgoing": effect.outgoing,
         "stored_at": micros(effect.at),
         "body": effect.body,
@@ -167,7 +167,7 @@ def session(effect: fx.RecordSession) -> Row:
 
 def quarantined(effect: fx.Quarantine) -> Row:
     """Of `insert_quarantine`."""
-    return {"link": str(effect.link), "at": micros(effect.at), "reason": effect.reason, "body": effect.body}
+    return {"link": str(effect.issuer), "at": micros(effect.at), "reason": effect.reason, "body": effect.body}
 
 
 def audit_line(effect: fx.Audit) -> Row:

@@ -102,7 +102,8 @@ transactions = _table(
     sqlite_with_rowid=False,
 )
 
-# Exact sealed bytes, never changed. Sequences are given out by the ledger, in the order of commits.
+# Exact sealed bytes, never changed. Sequences are given out by the ledger, in the order of commits. The `link` of a
+# message, here and below, is the issuer whose virtual host it travels through.
 messages = _table(
     "messages",
     Column("sequence", Number, primary_key=True, autoincrement=False),

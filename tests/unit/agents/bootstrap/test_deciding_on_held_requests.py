@@ -48,7 +48,7 @@ def shown(holding, requester):
     issuer = holding(IDS[0])
     (record,) = held(issuer)
     body = requester.sealer.seal(message(transaction=record.key.id))
-    stored = StoreMessage(record.key, "enrollment.request", body, record.created_at, outgoing=False, link=issuer.name)
+    stored = StoreMessage(record.key, "enrollment.request", body, record.created_at, outgoing=False, issuer=issuer.name)
     assert issuer.ledger.commit([Unit((stored,))]) == (True,)
     return issuer, record
 

@@ -26,7 +26,7 @@ PINNED = frozenset({Fingerprint.of(ROOT)})
 FAULT = problem(ProblemCode.NOT_AUTHORIZED, "names", "x", "y", "Ask.")
 HELD = EnrollmentReply(request_digest=DIGEST, result=Pending(reason="a person"))
 REFUSED = EnrollmentReply(request_digest=DIGEST, result=Refused(problems=(FAULT,)))
-KEPT = StoreMessage(KEY, "enrollment.reply", b"sealed", NOW, outgoing=False, link=C)
+KEPT = StoreMessage(KEY, "enrollment.reply", b"sealed", NOW, outgoing=False, issuer=C)
 PIN = PinAnchor(C, Role.ISSUER, Fingerprint.of(ROOT), ROOT, NOW)
 
 
@@ -97,7 +97,7 @@ def test_a_refusal_ends_the_request_with_its_problems():
 
 
 def test_a_certificate_that_is_not_accepted_ends_the_request_and_its_issuer_is_told():
-    told = StoreMessage(KEY, "enrollment.confirmation", b"rejected", NOW, outgoing=True, link=C)
+    told = StoreMessage(KEY, "enrollment.confirmation", b"rejected", NOW, outgoing=True, issuer=C)
     assert unit_for_unacceptable(answer(), State.SENT, (NOT_JUDGED,), told, NOW) == Unit(
         (
             MoveTransaction(KEY, State.SENT, State.ISSUED, NOW),

@@ -27,7 +27,7 @@ def view(subject):
 
 def test_a_verified_channel_is_recorded_with_what_both_ends_saw_and_the_confirmation():
     ours, theirs = view("CN=c"), view("CN=b")
-    confirmation = StoreMessage(KEY, "enrollment.confirmation", b"sealed", NOW, outgoing=True, link=C)
+    confirmation = StoreMessage(KEY, "enrollment.confirmation", b"sealed", NOW, outgoing=True, issuer=C)
     assert unit_for_verified(KEY, ours, theirs, confirmation, NOW) == Unit(
         (
             MoveTransaction(KEY, State.INSTALLED, State.VERIFIED, NOW),

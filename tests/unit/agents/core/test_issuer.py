@@ -297,8 +297,8 @@ def test_no_acknowledgement_says_another_state():
 CASE = case_of(PROOF)
 ADMITTED = tuple(replace(one, at=LATER) for one in (CONSUMED, PINNED))
 HELD_CASE = replace(CASE, before=State.PENDING)
-STORED_REQUEST = StoreMessage(KEY, "enrollment.request", b"sealed request", LATER, outgoing=False, link=C)
-STORED_REPLY = StoreMessage(KEY, "enrollment.reply", b"reply", LATER, outgoing=True, link=C)
+STORED_REQUEST = StoreMessage(KEY, "enrollment.request", b"sealed request", LATER, outgoing=False, issuer=C)
+STORED_REPLY = StoreMessage(KEY, "enrollment.reply", b"reply", LATER, outgoing=True, issuer=C)
 
 
 def opening(state, **changes):

@@ -51,7 +51,7 @@ PINNED = frozenset({Fingerprint.of(der(ROOT.certificate))})
 API, WWW = x509.DNSName("api.b.example"), x509.DNSName("www.b.example")
 PROOF = InvitationProof(id=InvitationId("1" * 32), proof=bytes(32))
 ENROLLMENT = Enrollment(TRANSACTION, B, C, CSR, timedelta(days=30), NOW, LATER, "credentials/key.pem")
-REPLY = StoreMessage(KEY, "enrollment.reply", b"sealed reply", LATER, outgoing=False, link=C)
+REPLY = StoreMessage(KEY, "enrollment.reply", b"sealed reply", LATER, outgoing=False, issuer=C)
 FAULT = problem(ProblemCode.BAD_CERT_ID, "channel", "nobody", "client-c", "Look.")
 
 
@@ -98,7 +98,7 @@ def test_a_request_is_recorded_with_its_exact_bytes_before_it_is_sent():
     opening = OpenTransaction(
         KEY, State.CREATED, digest(sealed), NOW, LATER, names, key_path="credentials/key.pem", invitation=PROOF.id
     )
-    stored = StoreMessage(KEY, "enrollment.request", sealed, NOW, outgoing=True, link=C)
+    stored = StoreMessage(KEY, "enrollment.request", sealed, NOW, outgoing=True, issuer=C)
     audit = Audit(NOW, "created", C, TRANSACTION, "asking client-c")
     assert unit_for_created(ENROLLMENT, PROOF, sealed) == Unit((opening, stored, audit))
     assert unit_for_created(ENROLLMENT, None, sealed) == Unit((replace(opening, invitation=None), stored, audit))
