@@ -25,9 +25,6 @@ USAGES: Mapping[str, str] = MappingProxyType(
 """Extended key usages that a policy can allow (RFC 5280 section 4.2.1.12), name -> OID. Closed on purpose: a partner
 that could sign OCSP answers, time stamps or code under our root would hold a part of our CA."""
 
-SIGNATURE_HASHES = ("SHA-256", "SHA-384", "SHA-512")
-"""Hashes that a policy can allow in the request's own signature."""
-
 
 class CommonName(StrEnum):
     """What becomes of a common name, which must be one of the DNS names in any case (RFC 9525 section 2)."""
@@ -67,7 +64,7 @@ class Policy:
     rsa_bits_minimum: int
     key_reuse: KeyReuse
     signature_hashes: frozenset[str]
-    """Of `SIGNATURE_HASHES`. A scheme that fixes its hash (Ed25519) is allowed with its kind of key."""
+    """Those allowed in the request's own signature. A scheme that fixes its hash (Ed25519) goes with its key."""
     extended_key_usages: frozenset[str]
     """Dotted OIDs, of `USAGES`."""
     lifetime_default: timedelta

@@ -20,8 +20,6 @@ from protocol.transaction import State
 
 SHOWN_VIOLATIONS = 50
 
-EXPECTED = {State.VERIFIED.value: "a certificate each", State.REFUSED.value: "refused with a reason"}
-
 
 def require_charts() -> None:
     """Raises `ConfigurationError` if the library that draws is not installed: better before a simulation than after."""

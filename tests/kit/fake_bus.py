@@ -1,6 +1,6 @@
 """A broker in memory, with the semantics of the real one as far as the `Bus` port shows them.
 
-It can do at will what a real one does at bad moments: lose links, swallow confirms, deliver twice, block, be down.
+It can do at will what a real one does at bad moments: lose links, swallow confirms, block, be down.
 `tests/contract/test_bus_contract.py` holds it to the same behaviour as the real adapter.
 """
 
@@ -59,7 +59,6 @@ class FakeBroker:
         self.published = Counter()
         """How often each body was published, confirmed or not."""
         self._unconfirmed = 0
-        self._doubled = 0
 
     def bus(self, queue):
         """A bus that consumes `queue`."""
@@ -71,11 +70,6 @@ class FakeBroker:
         """Take the next `count` messages and never confirm them: their outcome is unknown at once."""
         with self.changed:
             self._unconfirmed += count
-
-    def deliver_twice(self, count):
-        """Put the next `count` messages into their queue twice."""
-        with self.changed:
-            self._doubled += count
 
     def lose_links(self):
         """Every connection breaks, and is made again."""
@@ -118,9 +112,6 @@ class FakeBroker:
         if queue in self.full:
             return PublishOutcome.NACKED
         self.queues[queue].append(Held(message.body))
-        if self._doubled:
-            self._doubled -= 1
-            self.queues[queue].append(Held(message.body))
         if self._unconfirmed:
             self._unconfirmed -= 1
             return PublishOutcome.UNKNOWN

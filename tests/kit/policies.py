@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 from agents.core.agreement import (
     CLIENT_AUTH,
-    SIGNATURE_HASHES,
     Approval,
     CommonName,
     Context,
@@ -41,7 +40,7 @@ def make_policy(**changes) -> Policy:
         key_kinds=frozenset(KeyKind),
         rsa_bits_minimum=2048,
         key_reuse=KeyReuse.SAME_PARTNER,
-        signature_hashes=frozenset(SIGNATURE_HASHES),
+        signature_hashes=frozenset({"SHA-256", "SHA-384", "SHA-512"}),
         extended_key_usages=frozenset({CLIENT_AUTH}),
         lifetime_default=timedelta(days=30),
         lifetime_maximum=timedelta(days=90),
