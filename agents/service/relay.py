@@ -20,7 +20,10 @@ BACKOFF = Doubling(1.0, 30.0)
 
 _REASONS = {
     PublishOutcome.RETURNED: "no queue is bound for it: the broker's definitions must name both organisations",
-    PublishOutcome.NACKED: "its queue did not take it: ask the broker's operator whether it is full or without quorum",
+    PublishOutcome.NACKED: (
+        "its queue did not take it: it is full, because the partner's agent does not run, or without quorum. Ask the "
+        "partner, then the broker's operator"
+    ),
     PublishOutcome.REFUSED: "the broker refused it",
     PublishOutcome.UNKNOWN: "the broker did not confirm it",
 }

@@ -32,7 +32,7 @@ def swallow(world):
 
 SPELLS = {
     unbind: "no queue is bound for it",
-    fill: "whether it is full",
+    fill: "it is full, because",
     forbid: "the broker refused it",
     swallow: "did not confirm it",
 }
