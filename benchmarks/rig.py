@@ -68,7 +68,7 @@ def _agents(directory: Path) -> Iterator[Bench]:
         files = {login.organisation: login.password_file for login in running.logins}
         agents = {}
         for name, endpoint in ((ISSUER, "localhost:1"), (REQUESTER, "")):
-            login = BrokerAnswers(running.url, name, files[name])
+            login = BrokerAnswers(running.address, name, files[name])
             set_up(Setup(home=directory / name, name=name, title=name, broker=login, endpoint=endpoint))
             agents[name] = Agent(directory / name, log_form="json")
         issuer, requester = agents[ISSUER], agents[REQUESTER]
@@ -77,7 +77,7 @@ def _agents(directory: Path) -> Iterator[Bench]:
         pinned = PinAnchor(REQUESTER, Role.REQUESTER, requester.root, root, issuer.clock.now())
         issuer.ledger.commit([Unit((pinned,))])
         passwords = {name: path.read_text().strip() for name, path in files.items()}
-        yield Bench(issuer, requester, running.url, passwords, _descendants(os.getpid()))
+        yield Bench(issuer, requester, running.address, passwords, _descendants(os.getpid()))
 
 
 def _descendants(pid: int) -> tuple[int, ...]:

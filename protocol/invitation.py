@@ -16,6 +16,7 @@ from typing import Annotated, NoReturn
 
 from pydantic import Field
 
+from protocol.broker import BrokerAddress
 from protocol.errors import InvitationError, ProblemCode, problem
 from protocol.members import refuse_repeated_members
 from protocol.messages import Instant, InvitationProof, Model
@@ -62,8 +63,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What the requester's operator receives. `root` is the SHA-256 of the issuer's root certificate (DER);
-    `broker` is an AMQP URL without credentials."""
+    """What the requester's operator receives. `root` is the SHA-256 of the issuer's root certificate (DER)."""
 
     issuer: OrganisationName
     requester: OrganisationName
@@ -71,7 +71,7 @@ class Invitation:
     id: InvitationId
     secret: Secret
     expires_at: datetime
-    broker: str
+    broker: BrokerAddress
 
 
 class _Wire(Model):
@@ -81,7 +81,7 @@ class _Wire(Model):
     id: InvitationId
     secret: Annotated[bytes, Field(min_length=SECRET_BYTES, max_length=SECRET_BYTES)]
     expires_at: Instant
-    broker: Annotated[str, Field(max_length=512, pattern=r"^amqps?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._%-]*)?$")]
+    broker: BrokerAddress
 
 
 def encode_invitation(invitation: Invitation) -> str:

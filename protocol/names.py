@@ -127,7 +127,7 @@ class DnsName(Name):
 
     def __new__(cls, text: str) -> Self:
         """Parse `text`, upper case included; raises `NameSyntaxError`."""
-        return super().__new__(cls, _ascii_lower(text))
+        return super().__new__(cls, ascii_lower(text))
 
     @classmethod
     def check(cls, text: str) -> bool:
@@ -135,7 +135,7 @@ class DnsName(Name):
         return all(_label_is_permitted(label) for label in text.split("."))
 
 
-def _ascii_lower(text: str) -> str:
+def ascii_lower(text: str) -> str:
     """Lower the case of ASCII letters only: Unicode lowering would turn U+212A KELVIN SIGN into 'k'."""
     return text.lower() if text.isascii() else text
 

@@ -8,10 +8,13 @@ from agents.adapters.amqp.access import BrokerAccess, ClientCertificate, Passwor
 from agents.bootstrap.given import readable, shared_secret
 from agents.config.agent import FILE, AgentConfig, Broker
 from agents.errors import ConfigurationError
+from protocol.broker import BrokerAddress
 from protocol.names import OrganisationName
 
 
-def broker_access(home: Path, config: AgentConfig, issuer: OrganisationName, invited_to: str | None) -> BrokerAccess:
+def broker_access(
+    home: Path, config: AgentConfig, issuer: OrganisationName, invited_to: BrokerAddress | None
+) -> BrokerAccess:
     """How we reach the virtual host of `issuer` and log in there; `invited_to` is where its invitation says it is.
 
     Raises `ConfigurationError`, also for files of a login that are not there or that everybody can read.
@@ -22,7 +25,7 @@ def broker_access(home: Path, config: AgentConfig, issuer: OrganisationName, inv
             f"no broker is configured for {issuer}: add a [broker] section with url, user and password_file to "
             f"{home / FILE} (agent init --broker, --broker-password-file writes it)."
         )
-    if invited_to and not own and not settings.is_at(invited_to):
+    if invited_to and not own and settings.url != invited_to:
         raise ConfigurationError(
             f"{issuer} is reached through the broker {invited_to}, but [broker] in {home / FILE} is {settings.url}, "
             "and our login is for that one. If both are the same broker, or you have a login at the other, add a "
@@ -31,7 +34,8 @@ def broker_access(home: Path, config: AgentConfig, issuer: OrganisationName, inv
         )
     section = f"[{f'brokers.{issuer}' if own else 'broker'}] in {home / FILE}"
     access = BrokerAccess(
-        url=settings.location(issuer) if own or not invited_to else invited_to,
+        address=settings.url,
+        virtual_host=settings.virtual_host_of(issuer),
         user=settings.user or config.organisation.name,
         login=_login(home, settings, section, config.organisation.name),
         authority=readable(f"ca_file of {section}:", home / settings.ca_file) if settings.ca_file else None,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agents.adapters.tls import TlsChannelDialer
     from agents.ports import CertificateSigner, ChannelCredential, Clock, Ledger, Log
     from agents.service.workplace import Workplace
+    from protocol.broker import BrokerAddress
     from protocol.envelope import Identity, Sealer
 
 PARTNERS = "partners"
@@ -133,7 +134,7 @@ class Agent:
         """The daemon has ended as it should. Raises `OSError`."""
         forget_health(self.home)
 
-    def access(self, issuer: OrganisationName, invited_to: str | None = None) -> BrokerAccess:
+    def access(self, issuer: OrganisationName, invited_to: BrokerAddress | None = None) -> BrokerAccess:
         """How we reach the virtual host of `issuer` and log in there; `invited_to` is where its invitation says it is.
 
         Our login goes to the broker that our own operator named and to no other, whatever an invitation says. Raises

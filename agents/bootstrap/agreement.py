@@ -52,7 +52,7 @@ def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, man
         agent.entropy,
         name,
         root=agent.root,
-        broker=agent.config.broker.location(agent.name),
+        broker=agent.config.broker.url,
         lifetime=lifetime,
     )
     text = encode_invitation(invited.invitation)

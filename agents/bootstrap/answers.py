@@ -20,6 +20,8 @@ class BrokerAnswers:
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+    virtual_host: str = ""
+    """The only one of that broker, where it has no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ def _incomplete(setup: Setup) -> Iterable[tuple[str, str, str]]:
         "--broker-ca-file": broker.ca_file,
         "--broker-certificate-file": broker.certificate_file,
         "--broker-key-file": broker.key_file,
+        "--broker-virtual-host": broker.virtual_host,
     }
     if not broker.url:
         where = "it says where the broker is"

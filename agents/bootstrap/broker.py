@@ -23,6 +23,7 @@ from agents.adapters.broker import (
 )
 from agents.adapters.entropy import SystemEntropy
 from agents.errors import ConfigurationError
+from protocol.broker import BrokerAddress
 from protocol.errors import NameSyntaxError
 from protocol.names import OrganisationName
 from protocol.topology import definitions, virtual_host
@@ -35,11 +36,11 @@ OwnBroker = PrivateBroker | DockerBroker
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """As whom, where and with which password one organisation enters one virtual host."""
+    """As whom and with which password one organisation enters one virtual host."""
 
     organisation: OrganisationName
     issuer: OrganisationName
-    url: str
+    virtual_host: str
     password_file: Path
 
 
@@ -49,8 +50,7 @@ class RunningBroker:
 
     broker: OwnBroker
     kind: str
-    url: str
-    """`amqp://localhost:port`, as an operator writes it, without a virtual host."""
+    address: BrokerAddress
     logins: tuple[Login, ...]
 
 
@@ -104,13 +104,13 @@ def running_broker(directory: Path, partnership: Partnership, port: int | None =
     choice = find_broker({})
     passwords = directory / PASSWORDS
     with _own_broker(choice, directory, broker_definitions(partnership, passwords), port) as broker:
-        url = f"amqp://localhost:{broker.port}"
+        address = BrokerAddress(f"amqp://localhost:{broker.port}")
         logins = (
-            Login(organisation, issuer, f"{url}/{virtual_host(issuer)}", password_file(passwords, organisation))
+            Login(organisation, issuer, virtual_host(issuer), password_file(passwords, organisation))
             for issuer, requesters in partnership.partners().items()
             for organisation in [issuer, *requesters]
         )
-        yield RunningBroker(broker, str(choice), url, tuple(logins))
+        yield RunningBroker(broker, str(choice), address, tuple(logins))
 
 
 def _own_broker(choice: BrokerChoice, directory: Path, contents: dict[str, Any], port: int | None) -> OwnBroker:

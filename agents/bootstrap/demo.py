@@ -10,10 +10,8 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from cryptography import x509
 
@@ -34,19 +32,8 @@ READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.05
 
-_PORTS = {"amqp": 5672, "amqps": 5671}
-
 ISSUER, REQUESTER = OrganisationName("client-c"), OrganisationName("client-b")
 """The two organisations of the demonstration."""
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How one organisation reaches the broker."""
-
-    url: str
-    user: str
-    password_file: Path
 
 
 class Process:
@@ -96,20 +83,20 @@ class Process:
         self._process.wait()
 
 
-def start_broker(directory: Path) -> tuple[str, Process | None, dict[OrganisationName, Access]]:
+def start_broker(directory: Path) -> tuple[str, Process | None, dict[OrganisationName, BrokerAnswers]]:
     """A broker with the topology for both organisations: what it is, its process if it is ours, and how to log in.
 
     With a URL in the environment, the queues are made there and both organisations use its user.
     """
     choice = find_broker(os.environ)
     if isinstance(choice, GivenUrl):
-        return str(choice), None, _use_given(choice.url, directory)
+        return str(choice), None, _use_given(choice, directory)
     files.make_directory(directory)
     who = ("--issuer", ISSUER, "--requester", REQUESTER)
     process = Process(directory / "broker.log", "broker", "run", str(directory), *who, "--json")
     said = _wait_for_json(process)
     passwords = directory / PASSWORDS
-    logins = {name: Access(said["url"], name, passwords / f"{name}.password") for name in (ISSUER, REQUESTER)}
+    logins = {name: BrokerAnswers(said["url"], name, passwords / f"{name}.password") for name in (ISSUER, REQUESTER)}
     return str(said["kind"]), process, logins
 
 
@@ -125,20 +112,18 @@ def _wait_for_json(process: Process) -> dict[str, Any]:
     raise TimedOutError(f"the broker was not ready after {READY_SECONDS:.0f} s; its log is {process.log}.")
 
 
-def _use_given(url: str, directory: Path) -> dict[OrganisationName, Access]:
+def _use_given(broker: GivenUrl, directory: Path) -> dict[OrganisationName, BrokerAnswers]:
     from agents.adapters.amqp.declaring import declare
 
-    declare(url, ISSUER, [REQUESTER])
-    parts = urlsplit(url)
+    declare(broker.url, ISSUER, [REQUESTER])
     files.make_directory(directory)
     password = directory / "given.password"
-    files.write_file(password, unquote(parts.password or "guest").encode())
-    bare = f"{parts.scheme}://{parts.hostname}:{parts.port or _PORTS[parts.scheme]}{parts.path or '/%2F'}"
-    access = Access(bare, unquote(parts.username or "guest"), password)
-    return {ISSUER: access, REQUESTER: access}
+    files.write_file(password, broker.password.encode())
+    login = BrokerAnswers(broker.address, broker.user, password, virtual_host=broker.virtual_host)
+    return {ISSUER: login, REQUESTER: login}
 
 
-def make_agents(directory: Path, logins: dict[OrganisationName, Access]) -> tuple[Agent, Agent]:
+def make_agents(directory: Path, logins: dict[OrganisationName, BrokerAnswers]) -> tuple[Agent, Agent]:
     """The issuer with a channel, and the requester, each with its own CA."""
     (port,) = free_ports(1)
     issuer = _make_agent(directory, ISSUER, "Client C", logins, endpoint=f"localhost:{port}")
@@ -146,11 +131,9 @@ def make_agents(directory: Path, logins: dict[OrganisationName, Access]) -> tupl
 
 
 def _make_agent(
-    directory: Path, name: OrganisationName, title: str, logins: dict[OrganisationName, Access], endpoint: str
+    directory: Path, name: OrganisationName, title: str, logins: dict[OrganisationName, BrokerAnswers], endpoint: str
 ) -> Agent:
-    access = logins[name]
-    broker = BrokerAnswers(access.url, access.user, access.password_file)
-    set_up(Setup(home=directory / name, name=name, title=title, broker=broker, endpoint=endpoint))
+    set_up(Setup(home=directory / name, name=name, title=title, broker=logins[name], endpoint=endpoint))
     return Agent(directory / name)
 
 

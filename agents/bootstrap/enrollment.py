@@ -14,6 +14,7 @@ from agents.core.requester import Enrollment
 from agents.errors import ConfigurationError
 from agents.ports import Log, TransactionRecord
 from agents.service.enrolling import REQUEST_LIFETIME, begin, require_known, require_usable, take_in
+from protocol.broker import BrokerAddress
 from protocol.certificate import public_key_info
 from protocol.csr import CertificationRequest, build_csr, parse_csr
 from protocol.invitation import TEXT_MAX, Invitation, decode_invitation
@@ -74,7 +75,7 @@ class Plan:
     """Who will be asked, through which broker, with which invitation, and for what where that is not made first."""
 
     issuer: OrganisationName
-    broker: str
+    broker: BrokerAddress
     invitation: Invitation | None
     request: CertificationRequest | None
     key_path: str | None
@@ -97,7 +98,7 @@ def plan(agent: Agent, ask: Ask, invitation: Invitation | None) -> Plan:
             require_usable(unused, agent.name, agent.ledger, agent.clock.now())
     else:
         require_known(issuer, agent.ledger)
-    return Plan(issuer, access.url, unused, request, key_path)
+    return Plan(issuer, access.address, unused, request, key_path)
 
 
 def _require_channel_key(agent: Agent, request: CertificationRequest) -> None:

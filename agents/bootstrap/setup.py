@@ -17,9 +17,10 @@ from agents.adapters.keystore import organisation_files, trust_bundle, without_k
 from agents.adapters.ledger import open_ledger
 from agents.bootstrap.answers import BrokerAnswers, Setup, require_sense
 from agents.bootstrap.given import private, readable, shared_secret
-from agents.config.agent import FILE, load_config, parse_broker_url, parse_config, parse_endpoint, parse_listen
+from agents.config.agent import FILE, load_config, parse_broker, parse_config, parse_endpoint, parse_listen
 from agents.core.organisation import KeyType, OrganisationPlan
 from agents.errors import ConfigurationError
+from protocol.broker import BrokerAddress
 from protocol.errors import NameSyntaxError
 from protocol.names import Fingerprint, OrganisationName
 
@@ -152,21 +153,24 @@ def _broker_section(broker: BrokerAnswers) -> dict[str, str]:
         "certificate_file": (readable, broker.certificate_file),
         "key_file": (shared_secret, broker.key_file),
     }
-    section = {"url": parse_broker_url(broker.url)}
+    address = parse_broker(broker.url)
+    section: dict[str, str] = {"url": address}
+    if broker.virtual_host:
+        section["virtual_host"] = broker.virtual_host
     if broker.user:
         section["user"] = broker.user
     for key, (checked, path) in wanted.items():
         if path:
             option = f"--broker-{key.replace('_', '-')}"
             section[key] = os.path.abspath(checked(option, path))  # noqa: PTH100 - keeps links
-    _access(section).require_usable()
+    _access(address, section).require_usable()
     return section
 
 
-def _access(section: dict[str, str]) -> BrokerAccess:
+def _access(address: BrokerAddress, section: dict[str, str]) -> BrokerAccess:
     """How the broker would be reached, but for the password and the virtual host."""
     path = {key: Path(section[key]) for key in ("ca_file", "certificate_file", "key_file") if key in section}
     login: Callable[[], str] | ClientCertificate = str
     if "certificate_file" in path:
         login = ClientCertificate(path["certificate_file"], path["key_file"])
-    return BrokerAccess(section["url"], "", login, path.get("ca_file"))
+    return BrokerAccess(address, "", "", login, path.get("ca_file"))

@@ -74,7 +74,7 @@ def dead_letters(
     for issuer, live in queues.items():
         host = virtual_host(issuer)
         running.broker.ctl("set_permissions", "-p", host, INSPECTOR, "^$", "^$", r"\.dead$")
-        url = running.url.replace("://", f"://{INSPECTOR}:{password}@") + f"/{host}"
+        url = running.address.replace("://", f"://{INSPECTOR}:{password}@") + f"/{host}"
         dead = [name for name in map(dead_letter_queue, live) if name in filled]
         found |= {name: read_queue(url, name) for name in dead}
     return found

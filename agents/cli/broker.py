@@ -61,16 +61,16 @@ def run(
     output.say("Starting a broker; this takes some seconds ...")
     try:
         with running_broker(directory, partnership, port) as running:
-            output.show({"kind": running.kind, "url": running.url, "logins": running.logins}, _describe(running))
+            output.show({"kind": running.kind, "url": running.address, "logins": running.logins}, _describe(running))
             running.broker.wait()
     except KeyboardInterrupt:
         output.say("Stopped; nothing is left running.")
 
 
 def _describe(running: RunningBroker) -> str:
-    lines = [f"Up: {running.kind}", ""]
+    lines = [f"Up: {running.kind} at {running.address}", ""]
     for login in running.logins:
         role = "issuer" if login.organisation == login.issuer else "requester"
-        pairs = [("user", login.organisation), ("url", login.url), ("password file", login.password_file)]
-        lines += [f"{login.organisation}, {role}", fields(pairs), ""]
+        pairs = [("virtual host", login.virtual_host), ("user", login.organisation)]
+        lines += [f"{login.organisation}, {role}", fields([*pairs, ("password file", login.password_file)]), ""]
     return "\n".join([*lines, "Ctrl-C ends it."])

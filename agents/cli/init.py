@@ -46,6 +46,9 @@ def init(
         Path | None, typer.Option(metavar="FILE", help="Certificate to log in with instead of a password, PEM.")
     ] = None,
     broker_key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Key of that certificate, PEM.")] = None,
+    broker_virtual_host: Annotated[
+        str, typer.Option(metavar="NAME", help="The broker's only virtual host; default: one for each issuer.")
+    ] = "",
     key_type: Annotated[
         str, typer.Option(metavar="KIND", help="CA keys: P-256, P-384, P-521, RSA-3072 or RSA-4096.")
     ] = "P-256",
@@ -70,7 +73,13 @@ def init(
     from agents.config.agent import load_config
 
     login = BrokerAnswers(
-        broker, broker_user, broker_password_file, broker_ca_file, broker_certificate_file, broker_key_file
+        url=broker,
+        user=broker_user,
+        password_file=broker_password_file,
+        ca_file=broker_ca_file,
+        certificate_file=broker_certificate_file,
+        key_file=broker_key_file,
+        virtual_host=broker_virtual_host,
     )
     made = set_up(
         Setup(

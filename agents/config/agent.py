@@ -10,13 +10,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from agents.config.explaining import explain
 from agents.config.reading import at_most, read_duration, read_text
 from agents.errors import ConfigurationError
+from protocol.broker import BrokerAddress
 from protocol.errors import NameSyntaxError
 from protocol.messages import Endpoint
 from protocol.names import DnsName, OrganisationName
@@ -46,29 +46,16 @@ def parse_listen(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def parse_broker_url(text: str) -> str:
-    """An AMQP URL without credentials: `amqp[s]://host[:port][/vhost]`. Raises `ConfigurationError`."""
+def parse_broker(text: str) -> BrokerAddress:
+    """Where the broker is. Raises `ConfigurationError`, which shows no password."""
     try:
-        url = urlsplit(text)
-        port_is_fine = url.port is None or url.port > 0
-    except ValueError:
-        port_is_fine = False
-    if not port_is_fine or url.scheme not in {"amqp", "amqps"} or not url.hostname or url.query or url.fragment:
+        return BrokerAddress(text)
+    except NameSyntaxError as error:
+        (found,) = error.problems
         raise ConfigurationError(
-            f"broker URL: wanted amqp://HOST:PORT or amqps://HOST:PORT, got '{_without_secret(text)}'"
-        )
-    if url.password is not None or url.username is not None:
-        raise ConfigurationError(
-            f"broker URL '{_without_secret(text)}': wanted no user or password in it; "
-            "put the user into --broker-user and the password into a file (--broker-password-file)"
-        )
-    return text.rstrip("/")
-
-
-def _without_secret(text: str) -> str:
-    head, at, tail = text.rpartition("@")
-    scheme, mark, _ = head.rpartition("://")
-    return f"{scheme}{mark}...@{tail}" if at else text
+            f"broker URL: wanted {found.allowed} (the user goes into --broker-user, the password into a file, "
+            f"--broker-password-file), got {found.got}"
+        ) from None
 
 
 def _in_the_file(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
@@ -95,23 +82,20 @@ class Organisation(_Section):
 
 
 class Broker(_Section):
-    """How we reach the message broker; without a path in `url`, each issuer has its own virtual host there."""
+    """How we reach the message broker. Each issuer has a virtual host of its own there; `virtual_host` names the only
+    one of a broker that has no others."""
 
-    url: Annotated[str, AfterValidator(_in_the_file(parse_broker_url))]
+    url: Annotated[BrokerAddress, BeforeValidator(_in_the_file(parse_broker))]
+    virtual_host: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     user: str | None = None
     password_file: str | None = None
     ca_file: str | None = None
     certificate_file: str | None = None
     key_file: str | None = None
 
-    def is_at(self, url: str) -> bool:
-        """Whether `url` names this broker: the same scheme, host and port, in whatever virtual host."""
-        ours, other = urlsplit(self.url), urlsplit(url)
-        return (ours.scheme, ours.netloc.lower()) == (other.scheme, other.netloc.lower())
-
-    def location(self, issuer: OrganisationName) -> str:
-        """The URL of the virtual host through which organisations enroll with `issuer`."""
-        return self.url if urlsplit(self.url).path else f"{self.url}/{virtual_host(issuer)}"
+    def virtual_host_of(self, issuer: OrganisationName) -> str:
+        """The virtual host through which organisations enroll with `issuer`."""
+        return self.virtual_host or virtual_host(issuer)
 
 
 class Channel(_Section):

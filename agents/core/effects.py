@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from protocol.broker import BrokerAddress
 from protocol.errors import Problem
 from protocol.messages import Endpoint
 from protocol.names import Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
@@ -99,8 +100,8 @@ class RecordPartner:
 
     name: OrganisationName
     at: datetime
-    broker: str | None = None
-    """Requester only: the issuer's broker as in the invitation (`amqp[s]://host:port/vhost`, no credentials)."""
+    broker: BrokerAddress | None = None
+    """Requester only: the issuer's broker, as in its invitation."""
     endpoint: Endpoint | None = None
     agreed: bool | None = None
     """Whether we have an agreement to issue to this partner."""

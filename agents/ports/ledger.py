@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from agents.core.effects import TransactionKey, Unit
+from protocol.broker import BrokerAddress
 from protocol.errors import Problem
 from protocol.messages import Endpoint
 from protocol.names import Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
@@ -30,7 +31,7 @@ class PartnerRecord:
 
     name: OrganisationName
     agreed: bool
-    broker: str | None
+    broker: BrokerAddress | None
     endpoint: Endpoint | None
     anchors: tuple[AnchorRecord, ...]
 

@@ -9,6 +9,7 @@ from agents.core.effects import Audit, RecordInvitation, RecordPartner, Unit, Wi
 from agents.errors import StateError
 from agents.ports import Entropy
 from agents.service.workplace import Workplace
+from protocol.broker import BrokerAddress
 from protocol.invitation import Invitation, Secret
 from protocol.names import Fingerprint, InvitationId, OrganisationName
 
@@ -27,7 +28,7 @@ def invite(
     partner: OrganisationName,
     *,
     root: Fingerprint,
-    broker: str,
+    broker: BrokerAddress,
     lifetime: timedelta,
 ) -> Invited:
     """A new invitation for `partner`, single use, good for `lifetime`. Earlier ones that are not used are withdrawn:

@@ -125,7 +125,7 @@ def invite_all(scene: Scene) -> None:
 def _invite(scene: Scene, agent: Agent, agreement: Agreement) -> None:
     broker = agent.config.broker
     if broker is not None:
-        reached = broker.model_copy(update={"url": scene.broker_of(agreement.requester).url})
+        reached = broker.model_validate({**dict(broker), "url": scene.broker_of(agreement.requester).url})
         agent.config = agent.config.model_copy(update={"broker": reached})
     patterns: tuple[str, ...] = (f"**.{agreement.requester}.example",)
     first = next(request for request in scene.plan.of(agreement.requester) if request.issuer == agreement.issuer)

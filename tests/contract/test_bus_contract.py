@@ -29,7 +29,7 @@ class RealRig:
         self._opened = []
 
     def bus(self, organisation):
-        proxy = Proxy(access(self.broker, self.realm, organisation).hosts[0][1])
+        proxy = Proxy(access(self.broker, self.realm, organisation).address.port)
         bus = connect(self.broker, self.realm, organisation, proxy.port)
         self._opened.append((bus, proxy))
         return bus

@@ -40,6 +40,7 @@ from agents.ports import (
     SessionRecord,
     TransactionRecord,
 )
+from protocol.broker import BrokerAddress
 from protocol.errors import Problem, ProblemCode
 from protocol.messages import Endpoint
 from protocol.names import DnsName, Fingerprint
@@ -322,16 +323,11 @@ def test_what_is_known_of_a_partner_grows_and_nothing_is_forgotten(ledger):
     assert commit(ledger, fx.RecordPartner(PARTNER, NOW))
     assert (ledger.partner(PARTNER).agreed, ledger.partner(PARTNER).endpoint) == (False, None)
     endpoint = Endpoint(host=DnsName("api.client-b.example"), port=8443)
-    assert commit(
-        ledger, fx.RecordPartner(PARTNER, NOW, broker="amqps://broker.example:5671/enroll", endpoint=endpoint)
-    )
+    broker = BrokerAddress("amqps://broker.example:5671")
+    assert commit(ledger, fx.RecordPartner(PARTNER, NOW, broker=broker, endpoint=endpoint))
     assert commit(ledger, fx.RecordPartner(PARTNER, NOW, agreed=True))
     partner = ledger.partner(PARTNER)
-    assert (partner.broker, partner.endpoint, partner.agreed) == (
-        "amqps://broker.example:5671/enroll",
-        endpoint,
-        True,
-    )
+    assert (partner.broker, partner.endpoint, partner.agreed) == (broker, endpoint, True)
     assert commit(ledger, fx.RecordPartner(PARTNER, NOW, agreed=False))
     assert not ledger.partner(PARTNER).agreed
 

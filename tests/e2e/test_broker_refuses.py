@@ -27,7 +27,7 @@ def write_password(scene, text):
 
 
 def dead_port(scene):
-    return {"url": f"amqp://127.0.0.1:{scene.nobody.number}/{scene.realm.host}"}
+    return {"url": f"amqp://127.0.0.1:{scene.nobody.number}"}
 
 
 def wrong_password(scene):
@@ -35,7 +35,7 @@ def wrong_password(scene):
 
 
 def unknown_host(scene):
-    return {"url": scene.login(scene.requester.name).url.replace(scene.realm.host, "enroll.nobody")}
+    return {"virtual_host": "enroll.nobody"}
 
 
 def stranger(scene):

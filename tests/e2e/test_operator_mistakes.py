@@ -70,7 +70,7 @@ def test_a_dry_run_judges_the_invitation_as_an_enrollment_does(workplace):
 
 
 def test_a_dry_run_shows_the_plan_and_takes_nothing_in(workplace):
-    enroll(workplace, *NAMES, "--dry-run").expect(0).says("client-c", "amqp://127.0.0.1:9/enroll.client-c")
+    enroll(workplace, *NAMES, "--dry-run").expect(0).says("client-c", "amqp://127.0.0.1:9")
     seen = agent("status", "--json", AGENT_HOME=str(workplace / "client-b")).expect(0).json
     assert (seen["partners"], seen["transactions"]) == ([], [])
 

@@ -149,6 +149,7 @@ def test_under_the_root_that_the_readme_makes_strict_validators_accept_what_we_i
 def test_who_only_enrolls_needs_what_the_readme_says(scene):
     (block,) = SECTIONS["You are the requester"]
     init, enroll, run = (shlex.split(command)[1:] for command in commands(block.text))
+    scene.broker.require_own()
     name, login = scene.realm.requesters[1], dict(batched(scene.login_options(scene.realm.requesters[1])))
     scene.issuer.start()
     requester = scene.known(name, scene.directory / "alone")

@@ -15,6 +15,7 @@ from kit.pki import DAY, Authority, now
 
 from agents.adapters.amqp import AmqpBus, BrokerAccess, ClientCertificate
 from agents.adapters.clock import SystemClock
+from protocol.broker import BrokerAddress
 from protocol.names import OrganisationName
 
 
@@ -69,8 +70,8 @@ def trouble(listener, tmp_path, eventually):
 
     def logged_in(holder, host="localhost", authority=None):
         certificate = ClientCertificate(*holder.write(tmp_path, "client"))
-        url = f"amqps://{host}:{listener.port}/enroll.client-c"
-        broker = BrokerAccess(url, "client-b", certificate, authority=authority or tmp_path / "ca.pem")
+        address, authority = BrokerAddress(f"amqps://{host}:{listener.port}"), authority or tmp_path / "ca.pem"
+        broker = BrokerAccess(address, "enroll.client-c", "client-b", certificate, authority)
         bus = AmqpBus(
             broker, OrganisationName("client-b"), "replies.client-b", SystemClock(), silent_log(), timing=QUICK
         )

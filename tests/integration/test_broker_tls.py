@@ -20,6 +20,7 @@ from agents.bootstrap.broker import Partnership
 from agents.bootstrap.certified import Readers, certify_broker
 from agents.ports import Outgoing, PublishOutcome
 from protocol import topology
+from protocol.broker import BrokerAddress
 from protocol.names import OrganisationName
 
 B, C, STRANGER = map(OrganisationName, ("client-b", "client-c", "client-x"))
@@ -72,10 +73,8 @@ def access(node, user, folder=None, **changes):
     """How `user` reaches the broker with what lies in its folder."""
     login = folder or node.certified / user
     certificate = ClientCertificate(login / "certificate.pem", login / "key.pem")
-    url = f"amqps://localhost:{node.port}/{topology.virtual_host(C)}"
-    return BrokerAccess(
-        **{"url": url, "user": user, "login": certificate, "authority": node.certified / user / "ca.pem", **changes}
-    )
+    named = {"user": user, "login": certificate, "authority": node.certified / user / "ca.pem", **changes}
+    return BrokerAccess(BrokerAddress(f"amqps://localhost:{node.port}"), topology.virtual_host(C), **named)
 
 
 @pytest.fixture

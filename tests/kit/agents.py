@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import pytest
 from kit.broker import Broker, Realm
 from kit.patience import PATIENCE
 from kit.ports import KeptPort
 
+from agents.adapters.broker import GivenUrl
 from agents.adapters.home import HomeLock
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.agreement import agree
@@ -296,19 +296,27 @@ class Scene:
 
     def login(self, name: str) -> BrokerAnswers:
         """How an organisation reaches the broker."""
-        parts = urlsplit(self.broker.organisation_url(self.realm.issuer, name))
+        given = GivenUrl(self.broker.organisation_url(self.realm.issuer, name))
         file = self.directory / f"{name}.password"
         if not file.exists():
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
             with os.fdopen(descriptor, "w") as opened:
-                opened.write(unquote(parts.password or "guest"))
-        url = f"{parts.scheme}://{parts.hostname}:{parts.port or 5672}{parts.path or '/%2F'}"
-        return BrokerAnswers(url, unquote(parts.username or "guest"), file)
+                opened.write(given.password)
+        only = "" if given.virtual_host == self.realm.host else given.virtual_host
+        return BrokerAnswers(given.address, given.user, file, virtual_host=only)
 
     def login_options(self, name: str) -> list[str]:
         """The same as options of `agent init`."""
         login = self.login(name)
-        return ["--broker", login.url, "--broker-user", login.user, "--broker-password-file", str(login.password_file)]
+        options = [
+            "--broker",
+            login.url,
+            "--broker-user",
+            login.user,
+            "--broker-password-file",
+            str(login.password_file),
+        ]
+        return options + (["--broker-virtual-host", login.virtual_host] if login.virtual_host else [])
 
     def invitation(
         self,

@@ -9,6 +9,7 @@ from agents.adapters.amqp import AmqpBus, BrokerAccess, Timing
 from agents.adapters.clock import SystemClock
 from agents.ports import Outgoing
 from protocol import topology
+from protocol.broker import BrokerAddress
 
 QUICK = Timing(confirm=PATIENCE, connect=PATIENCE, first_retry=0.02, longest_retry=0.3)
 """Quick to try again, and patient with what is under way."""
@@ -17,8 +18,8 @@ QUICK = Timing(confirm=PATIENCE, connect=PATIENCE, first_retry=0.02, longest_ret
 def access(broker, realm, organisation, *, port=None, virtual_host=None, login=None):
     """How `organisation` reaches its realm; each of the others replaces a part of that."""
     parts = urlsplit(broker.organisation_url(realm.issuer, organisation))
-    url = f"{parts.scheme}://{parts.hostname}:{port or parts.port or 5672}/{virtual_host or parts.path[1:]}"
-    return BrokerAccess(url, parts.username, login or (lambda: parts.password))
+    address = BrokerAddress(f"{parts.scheme}://{parts.hostname}:{port or parts.port or 5672}")
+    return BrokerAccess(address, virtual_host or parts.path[1:], parts.username, login or (lambda: parts.password))
 
 
 def queue_of(realm, organisation):

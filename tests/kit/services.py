@@ -39,6 +39,7 @@ from agents.service.enrolling import begin, take_in
 from agents.service.inviting import invite
 from agents.service.workplace import Workplace
 from protocol import topology
+from protocol.broker import BrokerAddress
 from protocol.certificate import serial_number
 from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
 from protocol.envelope import reread
@@ -151,7 +152,12 @@ class Issuer(Party):
     def invite(self, partner: OrganisationName, lifetime: timedelta = timedelta(hours=1), **policy: Any) -> Invitation:
         self.policies[partner] = make_policy(names=dns_patterns(f"**.{partner}.example"), **policy)
         made = invite(
-            self.place, SystemEntropy(), partner, root=self.root, broker="amqp://broker.example", lifetime=lifetime
+            self.place,
+            SystemEntropy(),
+            partner,
+            root=self.root,
+            broker=BrokerAddress("amqp://broker.example"),
+            lifetime=lifetime,
         )
         return made.invitation
 

@@ -9,20 +9,18 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from importlib.metadata import metadata
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import pika
 from pika.credentials import ExternalCredentials, PlainCredentials
 
 from agents.errors import ConfigurationError
+from protocol.broker import BrokerAddress
 
 PASSWORD_BYTES_MAX = 1024
 """Largest password file, in bytes: more than that is some other file."""
-
-_DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,64 +67,40 @@ class ClientCertificate:
 
 @dataclass(frozen=True)
 class BrokerAccess:
-    """One virtual host of one broker (or cluster), and our user there.
+    """One virtual host of one broker, and our user there. TLS needs `authority`, the PEM file of the broker's CA.
 
-    `url` is `amqp://` or `amqps://`, one host with optional port or several parted by commas, and the virtual host
-    percent-encoded as the path; it holds no credentials. `amqps` needs `authority`, the PEM file of the broker's CA.
     Raises `ConfigurationError` if that does not hold.
     """
 
-    url: str
+    address: BrokerAddress
+    virtual_host: str
     user: str
     login: Callable[[], str] | ClientCertificate = field(repr=False)
     authority: Path | None = None
 
     def __post_init__(self) -> None:
-        _ = self.hosts
-        if urlsplit(self.url).scheme == "amqps":
-            if self.authority is None:
-                raise ConfigurationError(f"{self.url} needs the PEM file of the CA that certifies the broker")
-        elif isinstance(self.login, ClientCertificate):
-            raise ConfigurationError(f"a client certificate needs TLS: write amqps:// instead of {self.url}")
-
-    @cached_property
-    def hosts(self) -> tuple[tuple[str, int], ...]:
-        """Host and port of each member of the cluster."""
-        parts = urlsplit(self.url)
-        if (
-            parts.scheme not in _DEFAULT_PORTS
-            or not parts.netloc
-            or "@" in parts.netloc
-            or parts.query
-            or parts.fragment
-        ):
-            wanted = "amqp://HOST[:PORT][,HOST[:PORT]...]/VHOST or amqps://..., without user and password"
-            raise ConfigurationError(f"the broker's URL is {_without_credentials(self.url)}; write {wanted}")
-        return tuple(
-            _host_and_port(member, _DEFAULT_PORTS[parts.scheme], self.url) for member in parts.netloc.split(",")
-        )
-
-    @cached_property
-    def virtual_host(self) -> str:
-        """The virtual host; `/` where the URL has no path."""
-        return unquote(urlsplit(self.url).path.removeprefix("/")) or "/"
+        if self.address.is_tls and self.authority is None:
+            raise ConfigurationError(f"{self.address} needs the PEM file of the CA that certifies the broker")
+        if not self.address.is_tls and (self.authority or isinstance(self.login, ClientCertificate)):
+            raise ConfigurationError(
+                f"a CA file and a client certificate go with TLS: write amqps:// instead of {self.address}"
+            )
 
     def require_usable(self) -> None:
         """Raises `ConfigurationError` or `OSError` if the PEM files that TLS needs cannot be used."""
         self._context()
 
-    def parameters(self, attempt: int, name: str, timing: Timing) -> pika.ConnectionParameters:
-        """What pika needs for attempt number `attempt`, which decides the host; the broker's operator sees `name`.
+    def parameters(self, name: str, timing: Timing) -> pika.ConnectionParameters:
+        """What pika needs for one attempt to connect; the broker's operator sees `name`.
 
         Raises `OSError`, `ValueError` or `ConfigurationError` if a password or PEM file cannot be used.
         """
-        host, port = self.hosts[attempt % len(self.hosts)]
         return pika.ConnectionParameters(
-            host=host,
-            port=port,
+            host=self.address.host,
+            port=self.address.port,
             virtual_host=self.virtual_host,
             credentials=self._credentials(),
-            ssl_options=self._tls(host),
+            ssl_options=self._tls(),
             heartbeat=timing.heartbeat,
             blocked_connection_timeout=timing.blocked,
             socket_timeout=timing.connect,
@@ -140,10 +114,10 @@ class BrokerAccess:
             return ExternalCredentials()
         return PlainCredentials(self.user, self.login(), erase_on_connect=True)
 
-    def _tls(self, host: str) -> pika.SSLOptions | None:
+    def _tls(self) -> pika.SSLOptions | None:
         """A new context each time: it is how a renewed certificate comes into use."""
         context = self._context()
-        return pika.SSLOptions(context, host) if context else None
+        return pika.SSLOptions(context, self.address.host) if context else None
 
     def _context(self) -> ssl.SSLContext | None:
         if self.authority is None:
@@ -174,22 +148,6 @@ def _client_properties() -> dict[str, str]:
     """What the broker's operator reads of us (AMQP 0-9-1, `connection.start-ok`), not of the library."""
     about = metadata("apostille")
     return {"product": "Apostille", "version": about["Version"], "information": about["Summary"]}
-
-
-def _host_and_port(member: str, default: int, url: str) -> tuple[str, int]:
-    parts = urlsplit(f"//{member}")
-    try:
-        port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"the port in {url} is not a number from 1 to 65535") from error
-    if not parts.hostname:
-        raise ConfigurationError(f"a host is missing in {url}: write HOST or HOST:PORT")
-    return parts.hostname, port or default
-
-
-def _without_credentials(url: str) -> str:
-    scheme, mark, rest = url.partition("://")
-    return f"{scheme}{mark}***@{rest.rpartition('@')[2]}" if "@" in rest else url
 
 
 def _no_passphrase() -> str:

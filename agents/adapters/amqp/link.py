@@ -52,7 +52,7 @@ class Link(ABC):
     def __init__(self, setting: LinkSetting, purpose: str) -> None:
         self._access, self._timing, self._clock = setting.access, setting.timing, setting.clock
         self._name = f"{setting.name} {purpose}"
-        self._log = setting.log.bind(link=purpose, broker=setting.access.url)
+        self._log = setting.log.bind(link=purpose, broker=setting.access.address)
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._health = LinkHealth(connected=False, blocked=None, last_error=None, since=setting.clock.now())
@@ -154,10 +154,8 @@ class Link(ABC):
 
     def _run(self) -> None:
         backoff = Backoff(self._timing.first_retry, self._timing.longest_retry)
-        attempt = 0
         while not self._closing.is_set():
-            trouble, steady = self._session(attempt)
-            attempt += 1
+            trouble, steady = self._session()
             if steady:
                 backoff.reset()
             wait = backoff.longest() if trouble.needs_operator else backoff.next()
@@ -177,11 +175,11 @@ class Link(ABC):
             then_every_seconds_at_most=self._timing.longest_retry,
         )
 
-    def _session(self, attempt: int) -> tuple[Trouble, bool]:
+    def _session(self) -> tuple[Trouble, bool]:
         """One connection from attempt to end: why it ended, and whether it had been a good one."""
         self._failure, self._up_since = None, None
         try:
-            self._connect_and_serve(attempt)
+            self._connect_and_serve()
         except (AgentError, OSError, ValueError) as error:
             self._failure = self._failure or error
         except Exception as error:  # noqa: BLE001 - a bug must not end the thread: the link is made anew
@@ -190,8 +188,8 @@ class Link(ABC):
         steady = self._up_since is not None and self._clock.monotonic() - self._up_since >= STEADY_SECONDS
         return self._went_down(), steady
 
-    def _connect_and_serve(self, attempt: int) -> None:
-        parameters = self._access.parameters(attempt, self._name, self._timing)
+    def _connect_and_serve(self) -> None:
+        parameters = self._access.parameters(self._name, self._timing)
         with closing(IOLoop()) as loop:
             self._connection = GuardedConnection(
                 parameters, self._on_open, self._on_end, self._on_end, custom_ioloop=loop

@@ -68,7 +68,7 @@ def describe(error: BaseException, access: BrokerAccess) -> Trouble:
         trouble = _known(cause, access)
         if trouble:
             return trouble
-    return Trouble(f"The link to the broker at {access.url} broke: {_quote(error)}. It will be tried again.")
+    return Trouble(f"The link to the broker at {access.address} broke: {_quote(error)}. It will be tried again.")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -90,7 +90,7 @@ def _known(error: BaseException, access: BrokerAccess) -> Trouble | None:
 
 
 def _login(error: BaseException, access: BrokerAccess) -> Trouble | None:
-    where, host = access.url, f"virtual host '{printable(access.virtual_host)}'"
+    where, host = access.address, f"virtual host '{printable(access.virtual_host)}'"
     match error:
         case exceptions.ProbableAuthenticationError():
             text = f"The broker at {where} refused the login of user '{access.user}'. {_login_fix(access)}."
@@ -110,7 +110,7 @@ def _login(error: BaseException, access: BrokerAccess) -> Trouble | None:
 def _tls(error: BaseException, access: BrokerAccess) -> Trouble | None:
     match error:
         case exceptions.IncompatibleProtocolError():
-            return Trouble(_tls_text(error, access), needs_operator=access.authority is not None)
+            return Trouble(_tls_text(error, access), needs_operator=access.address.is_tls)
         case ssl.SSLError():
             return Trouble(_tls_text(error, access), needs_operator=not isinstance(error, ssl.SSLEOFError))
     return None
@@ -130,16 +130,16 @@ def _tls_text(error: BaseException, access: BrokerAccess) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         fix = "Check that the CA file is the one that certifies the broker, and that the host name in the URL is right"
         why = _quote(error.verify_message).rstrip(".")
-        return f"The certificate of the broker at {access.url} is not valid: {why}. {fix}."
-    if access.authority is None:
+        return f"The certificate of the broker at {access.address} is not valid: {why}. {fix}."
+    if not access.address.is_tls:
         fix = "Check the port; for TLS write amqps:// and name the broker's CA certificate (ca_file)"
-        return f"What listens at {access.url} does not speak AMQP 0-9-1. {fix}."
+        return f"What listens at {access.address} does not speak AMQP 0-9-1. {fix}."
     why, fix = _quote(_alert(error)), "Check that the port speaks TLS, "
     if isinstance(access.login, ClientCertificate):
         fix += "and that our client certificate is in force and from a CA the broker trusts"
     else:
         fix += "and ask the broker's operator whether it demands a client certificate (certificate_file and key_file)"
-    return f"The broker at {access.url} ended the TLS connection before the login: {why}. {fix}."
+    return f"The broker at {access.address} ended the TLS connection before the login: {why}. {fix}."
 
 
 def _alert(error: BaseException) -> object:
@@ -152,7 +152,7 @@ def _reply(error: BaseException, access: BrokerAccess) -> Trouble | None:
     """The broker closed the connection or the channel and gave a reason: a reply code of AMQP 0-9-1 section 1.2."""
     if not isinstance(error, exceptions.ConnectionClosedByBroker | exceptions.ChannelClosedByBroker):
         return None
-    said = f"The broker at {access.url} said {error.reply_code} {_quote(error.reply_text)}."
+    said = f"The broker at {access.address} said {error.reply_code} {_quote(error.reply_text)}."
     match error.reply_code:
         case 403:
             fix = f"Ask the broker's operator for the permissions of user '{access.user}'"
@@ -173,7 +173,8 @@ def _precondition_fix(said: str) -> str:
 def _weather(error: BaseException, access: BrokerAccess) -> Trouble | None:
     texts = (text for kind, text in _WEATHER if isinstance(error, kind))
     text = next(texts, None)
-    return Trouble(text.format(url=access.url, error=_quote(error.args[-1] if error.args else error))) if text else None
+    said = _quote(error.args[-1] if error.args else error)
+    return Trouble(text.format(url=access.address, error=said)) if text else None
 
 
 def _ours(error: BaseException) -> Trouble | None:

@@ -3,8 +3,9 @@
 In production an operator runs the broker, from the definitions file that `protocol.topology` describes.
 """
 
-from agents.adapters.broker.choice import BrokerChoice, Docker, GivenUrl, LocalNode, Nothing, find_broker
+from agents.adapters.broker.choice import BrokerChoice, Docker, LocalNode, Nothing, find_broker
 from agents.adapters.broker.container import DockerBroker
+from agents.adapters.broker.given import GivenUrl
 from agents.adapters.broker.node import Installation, PrivateBroker
 from agents.adapters.broker.passwords import hash_passwords, make_passwords, password_file
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from agents.adapters.broker.given import GivenUrl
 from agents.adapters.broker.node import Installation
 
 URL_VARIABLES = ("APOSTILLE_AMQP_URL", "AMQP_URL")
@@ -27,17 +27,6 @@ ENGINE_SECONDS = 15.0
 """Longest wait for the Docker engine to say that it is there."""
 
 Which = Callable[[str], str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUrl:
-    """A broker that somebody runs; `url` may hold a password."""
-
-    url: str = field(repr=False)
-
-    def __str__(self) -> str:
-        parts = urlsplit(self.url)
-        return f"the broker at {parts.hostname}:{parts.port or 5672}, given by URL"
 
 
 @dataclass(frozen=True, slots=True)

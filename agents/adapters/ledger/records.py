@@ -16,6 +16,7 @@ from agents.ports import (
     SessionRecord,
     TransactionRecord,
 )
+from protocol.broker import BrokerAddress
 from protocol.messages import Endpoint
 from protocol.names import DnsName, Fingerprint, InvitationId, OrganisationName, SerialNumber, TransactionId
 from protocol.transaction import Role, State
@@ -31,7 +32,8 @@ def partner_record(rows: Sequence[Row]) -> PartnerRecord:
     if first.endpoint_host is not None:
         endpoint = Endpoint(host=DnsName(first.endpoint_host), port=first.endpoint_port)
     anchors = tuple(anchor_record(row) for row in rows if row.fingerprint is not None)
-    return PartnerRecord(OrganisationName(first.name), bool(first.agreed), first.broker, endpoint, anchors)
+    broker = None if first.broker is None else BrokerAddress(first.broker)
+    return PartnerRecord(OrganisationName(first.name), bool(first.agreed), broker, endpoint, anchors)
 
 
 def anchor_record(row: Row) -> AnchorRecord:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.broker import BrokerAddress
 from protocol.errors import InvitationError, ProblemCode
 from protocol.invitation import (
     PREFIX,
@@ -34,7 +35,9 @@ ROOT, OTHER_ROOT = Fingerprint.of(b"root"), Fingerprint.of(b"other root")
 ID, OTHER_ID = InvitationId("1" * 32), InvitationId("2" * 32)
 TRANSACTION = TransactionId("01900000-0000-7000-8000-000000000001")
 OTHER_TRANSACTION = TransactionId("01900000-0000-7000-8000-000000000002")
-INVITATION = Invitation(ISSUER, REQUESTER, ROOT, ID, Secret(SECRET), LATER, "amqps://broker.example:5671/client-c")
+INVITATION = Invitation(
+    ISSUER, REQUESTER, ROOT, ID, Secret(SECRET), LATER, BrokerAddress("amqps://broker.example:5671")
+)
 TEXT = encode_invitation(INVITATION)
 RECORD = IssuedInvitation(ID, REQUESTER, Secret(SECRET), LATER, None, None)
 SPELLINGS = (SECRET, SECRET.hex(), base64.b64encode(SECRET).decode(), base64.urlsafe_b64encode(SECRET).decode())
@@ -72,9 +75,9 @@ def test_an_invitation_survives_the_way_through_text():
     assert decode_invitation(TEXT) == INVITATION
 
 
-@pytest.mark.parametrize("broker", ["amqp://b", "amqp://br/", "amqps://[::1]:5671/a%2F_-.1", "amqp://" + "b" * 505])
+@pytest.mark.parametrize("broker", ["amqp://b", "amqp://br", "amqps://[::1]:5671", "amqp://b-0.c.example:1"])
 def test_content_of_any_length_survives(broker):
-    invitation = replace(INVITATION, broker=broker)
+    invitation = replace(INVITATION, broker=BrokerAddress(broker))
     assert decode_invitation(encode_invitation(invitation)) == invitation
     assert "=" not in encode_invitation(invitation)
 
@@ -173,15 +176,12 @@ def test_another_version_is_named_in_the_refusal():
         {"expires_at": "2026-03-01T12:00:00"},
         {"expires_at": "9999-12-31T23:59:59-12:00"},
         {"expires_at": "soon"},
-        {"broker": "amqps://user:word@broker.example/"},
-        {"broker": "http://broker.example/"},
-        {"broker": "amqp://broker.example/a/b"},
-        {"broker": "amqp://broker.example/a?b"},
-        {"broker": "amqp://broker.example/a\n"},
-        {"broker": "amqp://broker_example"},
-        {"broker": "amqp:///a"},
-        {"broker": "see amqp://broker.example"},
-        {"broker": "amqp://" + "b" * 506},
+        {"broker": "amqps://user:word@broker.example"},
+        {"broker": "http://broker.example"},
+        {"broker": "amqp://broker.example/enroll.client-c"},
+        {"broker": "amqp://broker.example:99999"},
+        {"broker": "amqp://[broker.example"},
+        {"broker": 5672},
         {"more": 1},
     ],
     ids=str,

@@ -8,8 +8,6 @@ import pytest
 from agents.adapters.broker import Docker, GivenUrl, Installation, LocalNode, Nothing, find_broker
 from agents.adapters.broker.host import last_words
 
-SOMEWHERE = "amqp://user:secret@broker.example:5673/host"
-
 
 @pytest.fixture
 def machine(tmp_path):
@@ -39,14 +37,8 @@ def machine(tmp_path):
 def test_a_url_comes_first_and_ours_before_the_common_one(machine):
     machine.install()
     machine.program("epmd", "true")
-    assert machine({"AMQP_URL": "amqp://b/", "APOSTILLE_AMQP_URL": "amqp://a/"}) == GivenUrl("amqp://a/")
-    assert machine({"AMQP_URL": "amqp://b/", "APOSTILLE_AMQP_URL": ""}) == GivenUrl("amqp://b/")
-
-
-def test_a_given_url_never_shows_its_password():
-    choice = GivenUrl(SOMEWHERE)
-    assert "secret" not in f"{choice} {choice!r}"
-    assert "broker.example:5673" in str(choice)
+    assert machine({"AMQP_URL": "amqp://b", "APOSTILLE_AMQP_URL": "amqp://a"}) == GivenUrl("amqp://a")
+    assert machine({"AMQP_URL": "amqp://b", "APOSTILLE_AMQP_URL": ""}) == GivenUrl("amqp://b")
 
 
 @pytest.mark.parametrize("folder", ["usr/lib/rabbitmq/bin", "usr/lib/rabbitmq/lib/rabbitmq_server-4.2.1/sbin"])

@@ -8,7 +8,9 @@ from kit.pki import Authority
 
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.setup import BrokerAnswers, Setup, set_up
+from agents.config.agent import load_config
 from agents.errors import ConfigurationError
+from protocol.broker import BrokerAddress
 from protocol.names import OrganisationName
 
 C = OrganisationName("client-c")
@@ -25,23 +27,25 @@ def agent(tmp_path):
     opened.ledger.close()
 
 
-def test_the_invitations_virtual_host_on_our_own_broker_is_used(agent):
-    url = "amqp://broker.example:5680/enroll.client-c"
-    assert agent.access(C, url).url == url
+def test_each_issuer_has_a_virtual_host_of_its_own_on_our_broker(agent):
+    access = agent.access(C, BrokerAddress("amqp://broker.example:5680"))
+    assert (access.address, access.virtual_host) == ("amqp://broker.example:5680", "enroll.client-c")
+    assert agent.access(OrganisationName("client-d")).virtual_host == "enroll.client-d"
+
+
+def test_a_broker_whose_only_virtual_host_is_named_has_no_others(tmp_path):
+    home, broker = tmp_path / "b", BrokerAnswers("amqp://broker.example", virtual_host="the only one")
+    set_up(Setup(home=home, name="client-b", title="Client B", broker=broker))
+    assert load_config(home).broker.virtual_host_of(C) == "the only one"
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "amqp://elsewhere.example:5680/enroll.client-c",
-        "amqp://broker.example:5681/enroll.client-c",
-        "amqps://broker.example:5680/enroll.client-c",
-    ],
+    "other", ["amqp://elsewhere.example:5680", "amqp://broker.example:5681", "amqps://broker.example:5680"]
 )
-def test_our_login_goes_to_no_other_broker(agent, url):
+def test_our_login_goes_to_no_other_broker(agent, other):
     said = r"our login is for that one.*\[brokers\.client-c\].*if this is a typing error, correct url in \[broker\]"
     with pytest.raises(ConfigurationError, match=said):
-        agent.access(C, url)
+        agent.access(C, BrokerAddress(other))
 
 
 def test_a_password_file_that_cannot_be_used_is_told_before_anything_is_sent(agent):
@@ -124,5 +128,5 @@ def test_a_section_for_the_issuer_counts_more_than_its_invitation(agent):
         file.write('\n[brokers.client-c]\nurl = "amqp://theirs.example"\npassword_file = "other"\n')
     os.close(os.open(agent.home / "other", os.O_CREAT | os.O_WRONLY, 0o600))
     reopened = Agent(agent.home)
-    assert reopened.access(C, "amqp://elsewhere.example/enroll.client-c").url == "amqp://theirs.example/enroll.client-c"
+    assert reopened.access(C, BrokerAddress("amqp://elsewhere.example")).address == "amqp://theirs.example:5672"
     reopened.ledger.close()

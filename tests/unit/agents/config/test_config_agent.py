@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.config.agent import parse_broker_url, parse_config
+from agents.config.agent import parse_broker, parse_config
 from agents.errors import ConfigurationError
 
 ORGANISATION = "[organisation]\nname = 'client-b'\ntitle = 'Client B'\n"
@@ -32,7 +32,7 @@ def test_a_password_in_a_url_of_the_file_is_refused_and_not_repeated(url):
 @pytest.mark.parametrize("url", WITH_PASSWORD)
 def test_a_password_in_a_url_of_the_command_line_is_refused_and_not_repeated(url):
     with pytest.raises(ConfigurationError) as caught:
-        parse_broker_url(url)
+        parse_broker(url)
     assert "can" not in str(caught.value)
 
 

@@ -71,7 +71,7 @@ def test_what_was_taken_in_pins_the_root_by_its_fingerprint(world):
         take_in(invitation, B, world.b.ledger, world.clock)
     partner = world.b.ledger.partner(C)
     assert [(one.fingerprint, one.certificate) for one in partner.anchors] == [(world.issuer.root, None)]
-    assert (partner.broker, partner.agreed) == ("amqp://broker.example", False)
+    assert (partner.broker, partner.agreed) == ("amqp://broker.example:5672", False)
 
 
 def test_another_organisation_s_invitation_is_refused(world):

@@ -10,8 +10,9 @@ from pika.exceptions import ConnectionClosedByBroker
 from agents.adapters.amqp import BrokerAccess, Timing
 from agents.adapters.amqp.link import Link, LinkSetting
 from agents.adapters.clock import SystemClock
+from protocol.broker import BrokerAddress
 
-ACCESS = BrokerAccess("amqp://broker.example/enroll.client-c", "client-b", lambda: "secret")
+ACCESS = BrokerAccess(BrokerAddress("amqp://broker.example"), "enroll.client-c", "client-b", lambda: "secret")
 AWAY = ConnectionRefusedError(111, "Connection refused")
 FULL = ConnectionClosedByBroker(320, "CONNECTION_FORCED")
 UP = None
@@ -23,15 +24,16 @@ class ScriptedLink(Link):
     def __init__(self, script, log, clock=None):
         timing = Timing(first_retry=0.0, longest_retry=0.0)
         super().__init__(LinkSetting(ACCESS, "test", timing, clock or SystemClock(), log), "publish")
-        self._script = script
+        self._script = list(script)
 
-    def _connect_and_serve(self, attempt):
-        if attempt == len(self._script):
+    def _connect_and_serve(self):
+        if not self._script:
             self._closing.set()
             return
-        if self._script[attempt] is UP:
+        conduct = self._script.pop(0)
+        if conduct is UP:
             self._ready()
-        self._failure = self._script[attempt] or FULL
+        self._failure = conduct or FULL
 
     def _on_channel(self, channel):
         raise NotImplementedError
@@ -72,7 +74,7 @@ def test_an_error_has_the_time_at_which_it_came_up():
     link = ScriptedLink([AWAY], TestLog(), clock)
     before = link.health()
     clock.move(seconds=7)
-    link._session(0)
+    link._session()
     clock.move(seconds=7)
     assert (before.last_error_at, link.health().last_error_at) == (None, clock.start + timedelta(seconds=7))
 

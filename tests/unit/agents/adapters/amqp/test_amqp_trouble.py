@@ -16,9 +16,12 @@ from pika.adapters.utils.connection_workflow import (
 from agents.adapters.amqp import BrokerAccess, ClientCertificate
 from agents.adapters.amqp.trouble import describe
 from agents.errors import ConfigurationError
+from protocol.broker import BrokerAddress
 
-PLAIN = BrokerAccess("amqp://broker.example/enroll.client-c", "client-b", lambda: "secret")
-PASSWORD = BrokerAccess("amqps://broker.example/enroll.client-c", "client-b", lambda: "secret", authority="ca.pem")
+PLAIN = BrokerAccess(BrokerAddress("amqp://broker.example"), "enroll.client-c", "client-b", lambda: "secret")
+PASSWORD = BrokerAccess(
+    BrokerAddress("amqps://broker.example"), "enroll.client-c", "client-b", lambda: "secret", authority="ca.pem"
+)
 TLS = replace(PASSWORD, login=ClientCertificate("certificate.pem", "key.pem"))
 
 
