@@ -24,7 +24,7 @@ from agents.bootstrap.broker import Partnership, running_broker
 from agents.bootstrap.setup import BrokerAnswers, Setup, set_up
 from agents.core.effects import PinAnchor, Unit
 from agents.core.requester import Enrollment, request_message
-from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
+from protocol.csr import NameKind, SubjectName, build_csr
 from protocol.names import OrganisationName
 from protocol.topology import out_exchange, reply_queue, request_queue, virtual_host
 from protocol.transaction import Role
@@ -92,7 +92,7 @@ def make_requests(bench: Bench, count: int) -> list[Sealed]:
         now = bench.requester.clock.now()
         id = entropy.transaction_id(now)
         names = (SubjectName(NameKind.DNS, f"n{number}.client-b.example"),)
-        csr = parse_csr(build_csr(ec.generate_private_key(ec.SECP256R1()), names, None))
+        csr = build_csr(ec.generate_private_key(ec.SECP256R1()), names, None)
         asked = Enrollment(id, REQUESTER, ISSUER, csr, None, now, now + timedelta(hours=1), None)
         made.append((str(id), bench.requester.sealer.seal(request_message(asked, None))))
     return made

@@ -107,6 +107,29 @@ def is_final(role: Role, state: State) -> bool:
     return all(before is not state for before, _ in TABLE[role])
 
 
+def unfinished(role: Role) -> frozenset[State]:
+    """The states that something leads out of."""
+    return frozenset(before for before, _ in TABLE[role])
+
+
+def states_before(role: Role, event: Event) -> frozenset[State]:
+    """The states in which `event` can happen."""
+    return frozenset(before for before, happening in TABLE[role] if happening is event)
+
+
+def states_after(role: Role, *events: Event) -> frozenset[State]:
+    """The states to which one of `events` leads."""
+    return frozenset(after for (_, event), after in TABLE[role].items() if event in events)
+
+
+def states_from(role: Role, state: State) -> frozenset[State]:
+    """`state`, and every state that can come after it."""
+    found = {state}
+    for _ in State:  # no way is longer than there are states
+        found |= {after for (before, _), after in TABLE[role].items() if before in found}
+    return frozenset(found)
+
+
 def mermaid(role: Role) -> str:
     """The table of one role as a Mermaid state diagram, one line per transition, in the table's order."""
     lines = [f"    {before} --> {after}: {event}" for (before, event), after in TABLE[role].items()]

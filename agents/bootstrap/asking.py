@@ -30,24 +30,22 @@ class Ask:
     lifetime: timedelta | None = None
 
 
-def read_request(ask: Ask) -> CertificationRequest | None:
-    """The request in the operator's file, None where a new one is to be made.
+def read_request(ask: Ask) -> CertificationRequest:
+    """The request in the operator's file; where a new one is to be made, one like it, with a key that is kept nowhere.
 
     Raises `ConfigurationError` where what is asked for does not go together, `NameSyntaxError` for names that no
     request can hold, `UnusableFileError` for a file that is none.
     """
     _require_sense(ask)
     if ask.csr_file is None:
-        model_request(ask)
-        return None
+        return _model(ask)
     with judged(f"--csr {ask.csr_file}"):
         return parse_csr(read_csr_file(foreign("--csr", ask.csr_file)))
 
 
-def model_request(ask: Ask) -> CertificationRequest:
-    """A request for the names that are asked for, with a key that is kept nowhere. Raises `NameSyntaxError`."""
+def _model(ask: Ask) -> CertificationRequest:
     try:
-        return parse_csr(build_csr(ec.generate_private_key(ec.SECP256R1()), ask.names, ask.common_name))
+        return build_csr(ec.generate_private_key(ec.SECP256R1()), ask.names, ask.common_name)
     except RequestError as error:
         raise NameSyntaxError(*error.problems) from error
 

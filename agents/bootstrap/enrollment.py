@@ -16,15 +16,15 @@ from agents.ports import Log, TransactionRecord
 from agents.service.enrolling import REQUEST_LIFETIME, begin, require_known, require_usable, take_in
 from protocol.broker import BrokerAddress
 from protocol.certificate import public_key_info
-from protocol.csr import CertificationRequest, build_csr, parse_csr
+from protocol.csr import CertificationRequest, build_csr
 from protocol.invitation import TEXT_MAX, Invitation, decode_invitation
 from protocol.names import Fingerprint, OrganisationName, TransactionId
 from protocol.path import load_certificate
-from protocol.transaction import Role, State, is_final
+from protocol.transaction import Role, State, is_final, states_from
 
 __all__ = ["Ask", "Plan", "choose_issuer", "plan", "read_invitation", "spent_on", "start"]
 
-GRANTED = frozenset({State.ISSUED, State.INSTALLED, State.VERIFIED, State.DELIVERED, State.FAILED})
+GRANTED = states_from(Role.REQUESTER, State.ISSUED)
 """A requester's states after its issuer's answer was a certificate."""
 
 
@@ -87,9 +87,8 @@ def plan(agent: Agent, ask: Ask, invitation: Invitation | None) -> Plan:
     Raises `ConfigurationError`, `StateError` or `ProtocolError`.
     """
     request, issuer = read_request(ask), choose_issuer(agent, invitation, ask.issuer)
-    key_path = own_key_path(ask, request) if request else None
-    if request:
-        _require_channel_key(agent, request)
+    key_path = own_key_path(ask, request)
+    _require_channel_key(agent, request)
     _ = agent.sealer
     access = agent.access(issuer, invitation.broker if invitation else None)
     unused = _unless_used(agent, invitation)
@@ -98,7 +97,7 @@ def plan(agent: Agent, ask: Ask, invitation: Invitation | None) -> Plan:
             require_usable(unused, agent.name, agent.ledger, agent.clock.now())
     else:
         require_known(issuer, agent.ledger)
-    return Plan(issuer, access.address, unused, request, key_path)
+    return Plan(issuer, access.address, unused, request if ask.csr_file else None, key_path)
 
 
 def _require_channel_key(agent: Agent, request: CertificationRequest) -> None:
@@ -151,7 +150,7 @@ def _made(agent: Agent, ask: Ask, issuer: OrganisationName, id: TransactionId) -
     """A new key, on disk, and a request for it; keys whose transactions came to nothing leave the disk."""
     _forget_keys(agent, issuer)
     key, path = agent.credentials.new_key(issuer, id, ask.key_kind)
-    return parse_csr(build_csr(key, ask.names, ask.common_name)), path
+    return build_csr(key, ask.names, ask.common_name), path
 
 
 def _forget_keys(agent: Agent, issuer: OrganisationName) -> None:

@@ -16,11 +16,11 @@ from agents.service.stored import granted, last_said
 from agents.service.supervision import ROUND_SECONDS
 from protocol.messages import EnrollmentAcknowledgement
 from protocol.names import OrganisationName
-from protocol.transaction import Role, State, is_final
+from protocol.transaction import Event, Role, State, is_final, states_after
 
 POLL_SECONDS = 0.1
 
-GOOD = frozenset({State.VERIFIED, State.DELIVERED})
+GOOD = states_after(Role.REQUESTER, Event.CHANNEL_VERIFIED, Event.KEY_ELSEWHERE)
 """Final states in which the requester has a credential."""
 
 

@@ -6,22 +6,19 @@ from datetime import datetime
 from pathlib import Path
 
 from agents.bootstrap.agent import Agent
-from agents.bootstrap.asking import Ask, model_request, own_key_path, read_request
+from agents.bootstrap.asking import Ask, own_key_path, read_request
 from agents.bootstrap.enrollment import choose_issuer, spent_on
 from agents.bootstrap.following import GOOD
 from agents.ports import TransactionRecord
-from agents.service.installing import PATIENCE
+from agents.service.installing import PATIENCE, UNDERWAY
 from agents.service.stored import asked
 from protocol.csr import parse_csr
 from protocol.invitation import Invitation
 from protocol.messages import EnrollmentRequest
-from protocol.transaction import TABLE, Role, State
+from protocol.transaction import Role, State, unfinished
 
-OPEN = frozenset(state for state, _ in TABLE[Role.REQUESTER])
+OPEN = unfinished(Role.REQUESTER)
 """States from which a transaction goes on."""
-
-ANSWERED = frozenset({State.ISSUED, State.INSTALLED})
-"""States from which a transaction goes on without an answer, and soon: a step that fails is given up after a while."""
 
 Gist = tuple[object, ...]
 """What is equal in two requests that ask for the same, and in no others."""
@@ -61,17 +58,17 @@ def _was_meant(invitation: Invitation, record: TransactionRecord, spent: Transac
 
 def _in_time(record: TransactionRecord, now: datetime) -> bool:
     """Whether the next step of a transaction is still to be hoped for, or there is none."""
-    if record.state in ANSWERED:
+    if record.state in UNDERWAY:
         return now <= record.updated_at + PATIENCE
     return record.state not in OPEN or now <= record.expires_at
 
 
 def _wanted(ask: Ask) -> Gist:
     seconds = int(ask.lifetime.total_seconds()) if ask.lifetime else None
-    if given := read_request(ask):
-        return given.der, own_key_path(ask, given), seconds
-    model = model_request(ask)
-    return frozenset(model.names), model.subject, ask.key_kind, seconds
+    request = read_request(ask)
+    if ask.csr_file:
+        return request.der, own_key_path(ask, request), seconds
+    return frozenset(request.names), request.subject, ask.key_kind, seconds
 
 
 def _recorded(record: TransactionRecord, request: EnrollmentRequest) -> Gist:

@@ -11,9 +11,9 @@ from agents.core.requester import unit_for_move
 from protocol.errors import Problem, ProblemCode, problem
 from protocol.messages import EnrollmentAcknowledgement, EnrollmentReply, Message, Pending, Refused
 from protocol.names import Fingerprint, OrganisationName
-from protocol.transaction import Event, Role, State
+from protocol.transaction import Event, Role, State, states_before
 
-WAITING = frozenset({State.CREATED, State.SENT, State.PENDING})
+WAITING = states_before(Role.REQUESTER, Event.GRANTED)
 """States in which an answer is awaited."""
 
 NEVER_ASKED = (

@@ -30,7 +30,10 @@ from protocol.envelope import Sealer
 from protocol.errors import Problem
 from protocol.messages import Delivered, Rejected, Verified
 from protocol.names import OrganisationName, SerialNumber, TransactionId
-from protocol.transaction import Event, Role, State
+from protocol.transaction import Event, Role, State, states_before
+
+UNDERWAY = states_before(Role.REQUESTER, Event.UNUSABLE)
+"""States between the answer and the end: what is next does not wait for the issuer, and is given up after a while."""
 
 PATIENCE = timedelta(minutes=10)
 """How long a step that fails is tried before the certificate is given up; issuers wait longer."""
@@ -64,8 +67,7 @@ class Installing:
                     self._abandon(record, step.reason)
 
     def _underway_after(self, last: TransactionRecord | None) -> Sequence[TransactionRecord]:
-        states = {State.ISSUED, State.INSTALLED}
-        return self._ledger.next_transactions(Role.REQUESTER, states, PAGE, last, partner=self._issuer)
+        return self._ledger.next_transactions(Role.REQUESTER, UNDERWAY, PAGE, last, partner=self._issuer)
 
     def concern(self) -> str | None:
         """Why a credential is not verified yet and will be tried again; None if none waits for that."""

@@ -18,7 +18,7 @@ from agents.core.requester import Enrollment, request_message
 from agents.service.enrolling import REQUEST_LIFETIME, begin, take_in
 from agents.simulation.plan import Kind, Request
 from agents.simulation.scene import Scene
-from protocol.csr import CertificationRequest, NameKind, SubjectName, build_csr, parse_csr
+from protocol.csr import CertificationRequest, NameKind, SubjectName, build_csr
 from protocol.invitation import Invitation
 from protocol.names import OrganisationName
 
@@ -52,7 +52,7 @@ def _name(request: Request) -> tuple[SubjectName, ...]:
 
 
 def _csr(request: Request) -> CertificationRequest:
-    return parse_csr(build_csr(ec.generate_private_key(ec.SECP256R1()), _name(request), None))
+    return build_csr(ec.generate_private_key(ec.SECP256R1()), _name(request), None)
 
 
 def _weak(request: Request) -> bytes:

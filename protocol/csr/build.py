@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from protocol.csr.facts import NameKind, SubjectName
+from protocol.csr.facts import CertificationRequest, NameKind, SubjectName
 from protocol.csr.parse import parse_csr
 from protocol.csr.refusals import refusal
 from protocol.errors import ProblemCode
@@ -31,11 +31,11 @@ _GENERAL_NAMES: dict[NameKind, Callable[[str], x509.GeneralName]] = {
 }
 
 
-def build_csr(key: RequesterKey, names: Sequence[SubjectName], common_name: str | None) -> bytes:
-    """The DER of a request for `names`, signed by `key` with the hash that its size deserves.
+def build_csr(key: RequesterKey, names: Sequence[SubjectName], common_name: str | None) -> CertificationRequest:
+    """A request for `names`, signed by `key` with the hash that its size deserves.
 
     The subject is empty unless there is a common name; then the extension is critical (RFC 5280 section 4.2.1.6).
-    The result passes `parse_csr`: raises `RequestError`, in the issuer's words, where an issuer would refuse it.
+    It has passed `parse_csr`: raises `RequestError`, in the issuer's words, where an issuer would refuse it.
     """
     try:
         builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(common_name))
@@ -46,7 +46,7 @@ def build_csr(key: RequesterKey, names: Sequence[SubjectName], common_name: str 
     except ValueError as error:
         fix = "Correct the name; internationalised DNS names are written as A-labels (xn--...)."
         raise refusal(ProblemCode.BAD_CERT_TEMPLATE, "CSR", error, "names in their standard form", fix) from error
-    return parse_csr(request.public_bytes(Encoding.DER)).der
+    return parse_csr(request.public_bytes(Encoding.DER))
 
 
 def _subject(common_name: str | None) -> x509.Name:

@@ -41,7 +41,7 @@ from agents.service.workplace import Workplace
 from protocol import topology
 from protocol.broker import BrokerAddress
 from protocol.certificate import serial_number
-from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
+from protocol.csr import NameKind, SubjectName, build_csr
 from protocol.envelope import reread
 from protocol.invitation import Invitation
 from protocol.messages import ChannelStatement, Endpoint, Message, PeerView
@@ -210,7 +210,7 @@ class Requester(Party):
         key, path = self.store.new_key(C, id) if own_key else (generate_private_key(SECP256R1()), None)
         key = given or key
         wanted = tuple(SubjectName(NameKind.DNS, name) for name in names or (f"api.{self.name}.example",))
-        csr = parse_csr(build_csr(key, wanted, None))
+        csr = build_csr(key, wanted, None)
         enrollment = Enrollment(id, self.name, C, csr, timedelta(days=20), now, now + timedelta(days=7), path)
         return begin(replace(enrollment, **changes), self.root, invitation, self.sealer, self.ledger)
 

@@ -2,7 +2,20 @@ from itertools import product
 
 import pytest
 
-from protocol.transaction import TABLE, Event, Role, State, TransitionError, is_final, mermaid, step
+from protocol.transaction import (
+    TABLE,
+    Event,
+    Role,
+    State,
+    TransitionError,
+    is_final,
+    mermaid,
+    states_after,
+    states_before,
+    states_from,
+    step,
+    unfinished,
+)
 
 START = {Role.REQUESTER: State.CREATED, Role.ISSUER: State.RECEIVED}
 FINAL = {
@@ -103,3 +116,37 @@ def test_the_diagram_has_one_line_for_every_transition_start_and_end(role):
     drawn = {f"    {before} --> {after}: {event}" for (before, event), after in TABLE[role].items()}
     ends = {f"    {state} --> [*]" for state in FINAL[role]}
     assert sorted(lines[2:]) == sorted(drawn | ends)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_what_is_not_final_is_unfinished(role):
+    known = {state for (before, _), after in TABLE[role].items() for state in (before, after)}
+    assert unfinished(role) == {state for state in known if not is_final(role, state)}
+
+
+def test_a_certificate_is_granted_while_an_answer_is_awaited():
+    assert states_before(Role.REQUESTER, Event.GRANTED) == {State.CREATED, State.SENT, State.PENDING}
+    assert states_before(Role.ISSUER, Event.GRANTED) == {State.RECEIVED, State.PENDING}
+    assert states_before(Role.ISSUER, Event.PUBLISHED) == frozenset()
+
+
+def test_an_enrollment_ends_well_in_two_ways():
+    assert states_after(Role.REQUESTER, Event.CHANNEL_VERIFIED, Event.KEY_ELSEWHERE) == {
+        State.VERIFIED,
+        State.DELIVERED,
+    }
+    assert states_after(Role.ISSUER, Event.REJECTED) == {State.LAPSED}
+    assert states_after(Role.ISSUER) == frozenset()
+
+
+def test_what_can_come_after_a_state_includes_what_comes_after_that():
+    granted = {State.ISSUED, State.INSTALLED, State.VERIFIED, State.DELIVERED, State.FAILED}
+    assert states_from(Role.REQUESTER, State.ISSUED) == granted
+    assert states_from(Role.REQUESTER, State.CREATED) == granted | {
+        State.CREATED,
+        State.SENT,
+        State.PENDING,
+        State.REFUSED,
+        State.EXPIRED,
+    }
+    assert states_from(Role.ISSUER, State.LAPSED) == {State.LAPSED}

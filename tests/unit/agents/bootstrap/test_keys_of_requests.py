@@ -23,7 +23,7 @@ def test_a_key_that_signs_envelopes_or_certificates_is_refused_before_anything_i
     homes, requester, tmp_path, name
 ):
     csr = tmp_path / "own.csr"
-    csr.write_bytes(build_csr(signing_key(requester, name), API, None))
+    csr.write_bytes(build_csr(signing_key(requester, name), API, None).der)
     with pytest.raises(ConfigurationError, match="make a new key"):
         plan(requester, Ask(issuer=None, csr_file=csr), read_invitation(homes / "invitation", None))
     assert requester.ledger.partners() == ()

@@ -183,7 +183,7 @@ def test_an_invitation_that_is_unknown_used_or_expired_lets_nobody_in(record):
 
 
 def test_a_request_is_read_with_what_it_asks_for():
-    csr = build_csr(new_key(), dns("api.client-b.example"), None)
+    csr = build_csr(new_key(), dns("api.client-b.example"), None).der
     request = opened(body=EnrollmentRequest(csr=csr))
     case = parse(request, b"sealed", State.PENDING)
     assert case == Case(request, request.message.body, b"sealed", parse_csr(csr), State.PENDING)

@@ -31,7 +31,7 @@ from agents.core.requester import (
     unit_for_move,
     verified_chain,
 )
-from protocol.csr import NameKind, SubjectName, build_csr, parse_csr
+from protocol.csr import NameKind, SubjectName, build_csr
 from protocol.envelope import digest
 from protocol.errors import ProblemCode, ProtocolError, RequestError, problem
 from protocol.messages import Delivered, Endpoint, InvitationProof, Issued, PeerView, Rejected, Verified
@@ -44,9 +44,7 @@ ENDPOINT = Endpoint(host="c.example", port=8443)
 ROOT = forge_ca("client-c root")
 ISSUING = forge_ca("client-c issuing", ROOT, path_length=0)
 OUR_KEY = new_key()
-CSR = parse_csr(
-    build_csr(OUR_KEY, (SubjectName(NameKind.DNS, "api.b.example"), SubjectName(NameKind.DNS, "www.b.example")), None)
-)
+CSR = build_csr(OUR_KEY, (SubjectName(NameKind.DNS, "api.b.example"), SubjectName(NameKind.DNS, "www.b.example")), None)
 PINNED = frozenset({Fingerprint.of(der(ROOT.certificate))})
 API, WWW = x509.DNSName("api.b.example"), x509.DNSName("www.b.example")
 PROOF = InvitationProof(id=InvitationId("1" * 32), proof=bytes(32))
@@ -133,7 +131,7 @@ def test_fewer_names_and_a_shorter_life_are_accepted():
     ],
 )
 def test_another_spelling_of_a_uri_or_a_mailbox_is_another_name(asked, certified):
-    csr = parse_csr(build_csr(OUR_KEY, (asked,), None))
+    csr = build_csr(OUR_KEY, (asked,), None)
     form = x509.UniformResourceIdentifier if asked.kind is NameKind.URI else x509.RFC822Name
     accept(issued(leaf(form(asked.value))), csr, None, PINNED, NOW)
     with pytest.raises(RequestError, match="names that we asked for"):
@@ -142,7 +140,7 @@ def test_another_spelling_of_a_uri_or_a_mailbox_is_another_name(asked, certified
 
 def test_dns_names_are_compared_without_their_case():
     accept(issued(leaf(x509.DNSName("API.b.example"))), CSR, None, PINNED, NOW)
-    capitals = parse_csr(build_csr(OUR_KEY, (SubjectName(NameKind.DNS, "API.B.example"),), None))
+    capitals = build_csr(OUR_KEY, (SubjectName(NameKind.DNS, "API.B.example"),), None)
     accept(issued(leaf(API)), capitals, None, PINNED, NOW)
 
 

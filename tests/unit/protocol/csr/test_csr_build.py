@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.csr_forge import COMMON_NAME, KEY
 
-from protocol.csr import KeyKind, NameKind, SubjectAttribute, SubjectName, build_csr, parse_csr
+from protocol.csr import KeyKind, NameKind, SubjectAttribute, SubjectName, build_csr
 from protocol.errors import ProblemCode, RequestError
 
 NAMES = (
@@ -31,24 +31,24 @@ NAMES = (
     ],
 )
 def test_a_request_by_any_kind_of_key_is_read_back_with_the_hash_that_its_size_deserves(key, kind, hash_name):
-    parsed = parse_csr(build_csr(key, NAMES, None))
+    parsed = build_csr(key, NAMES, None)
     assert (parsed.key.kind, parsed.signature_hash) == (kind, hash_name)
     assert (parsed.names, parsed.subject, parsed.left_out) == (NAMES, (), ())
 
 
 def test_a_common_name_is_the_whole_subject():
-    parsed = parse_csr(build_csr(KEY, NAMES[:1], "api.client-b.example"))
+    parsed = build_csr(KEY, NAMES[:1], "api.client-b.example")
     assert parsed.subject == (SubjectAttribute(COMMON_NAME, "api.client-b.example"),)
 
 
 @pytest.mark.parametrize(("common_name", "critical"), [(None, True), ("api", False)])
 def test_the_names_are_critical_exactly_where_there_is_no_subject(common_name, critical):
-    request = x509.load_der_x509_csr(build_csr(KEY, NAMES, common_name))
+    request = x509.load_der_x509_csr(build_csr(KEY, NAMES, common_name).der)
     assert request.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical is critical
 
 
 def test_a_request_without_names_has_no_extension():
-    request = x509.load_der_x509_csr(build_csr(KEY, (), "api"))
+    request = x509.load_der_x509_csr(build_csr(KEY, (), "api").der)
     assert list(request.extensions) == []
 
 
@@ -95,7 +95,7 @@ def test_a_key_that_an_issuer_would_refuse_is_refused_here_first(key):
 def test_any_names_are_built_to_be_read_back_unchanged_or_refused(pairs, common_name):
     names = tuple(SubjectName(kind, value) for kind, value in pairs)
     try:
-        parsed = parse_csr(build_csr(KEY, names, common_name))
+        parsed = build_csr(KEY, names, common_name)
     except RequestError:
         return
     assert [n for n in parsed.names if n.kind is not NameKind.IP] == [n for n in names if n.kind is not NameKind.IP]

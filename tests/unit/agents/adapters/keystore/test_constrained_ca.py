@@ -9,7 +9,7 @@ from kit.policies import approve, dns, make_context
 
 from agents.adapters.keystore import opened
 from agents.adapters.keystore.opened import CaSigner
-from protocol.csr import build_csr, parse_csr
+from protocol.csr import build_csr
 from protocol.errors import PathError, ProblemCode
 from protocol.names import SerialNumber
 from protocol.path import Purpose, load_certificate, verify_path
@@ -24,7 +24,7 @@ def constraint(permitted=None, excluded=None):
 
 
 def approved():
-    return approve(parse_csr(build_csr(new_key(), dns(NAME), None)), context=make_context(now=NOW))
+    return approve(build_csr(new_key(), dns(NAME), None), context=make_context(now=NOW))
 
 
 def signer(*, of_root=(), of_issuing=()):
