@@ -9,9 +9,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
+from agents.core.answers import verified_chain
 from agents.core.effects import Effect, StoreMessage
-from agents.core.installation import unit_for_verified, why_abandoned, why_given_up
-from agents.core.requester import confirmation_message, to_send, unit_for_move, verified_chain
+from agents.core.requester import (
+    confirmation_message,
+    to_send,
+    unit_for_move,
+    unit_for_verified,
+    why_abandoned,
+    why_given_up,
+)
 from agents.errors import AgentError, LedgerUnavailableError, NotVerifiedError
 from agents.ports import (
     CertificateRecord,

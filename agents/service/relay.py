@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from agents.core.outbox import units_for_confirmed
+from agents.core.requester import units_for_confirmed
 from agents.ports import Bus, LinkHealth, OutboxRecord, Outgoing, PublishOutcome
 from agents.service.retries import Doubling, Retries
 from agents.service.workplace import Workplace

@@ -12,15 +12,18 @@ from agents.core.answers import (
     NEVER_ASKED,
     NOT_JUDGED,
     SERIAL_TWICE,
+    Accepted,
     Answer,
+    accept,
     is_awaited,
     is_news,
+    unit_for_issued,
     unit_for_no_certificate,
     unit_for_unacceptable,
     why_unusable,
 )
 from agents.core.effects import Unit
-from agents.core.requester import Accepted, accept, confirmation_message, to_send, unit_for_issued
+from agents.core.requester import confirmation_message, to_send
 from agents.ports import Bus, TransactionRecord
 from agents.service.inbox import Inbox, Letter, Unusable
 from agents.service.isolation import Fault, alone

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from kit.certificates import NOW, forge_ca, new_key, usage
 
 from agents.core import profile
+from agents.core.answers import BACKDATE_MAX
 from agents.core.pem import public_key_der
 from agents.core.profile import BACKDATE, CertificateSpec, Issuer, Profile, build
-from agents.core.requester import BACKDATE_MAX
 from agents.errors import StateError
 from protocol.csr import NameKind, SubjectAttribute, SubjectName
 from protocol.envelope import CLOCK_SKEW_MAX
