@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from protocol.csr import NameKind, SubjectName
 from protocol.names import Fingerprint, SerialNumber
+from protocol.path import extension
 
 _KINDS: dict[type[x509.GeneralName], NameKind] = {
     x509.DNSName: NameKind.DNS,
@@ -28,11 +29,7 @@ def unknown_names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def _alternative_names(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return ()
-    return tuple(extension.value)
+    return tuple(extension(certificate, x509.SubjectAlternativeName) or ())
 
 
 def serial_number(certificate: x509.Certificate) -> SerialNumber:

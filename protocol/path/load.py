@@ -1,11 +1,15 @@
-"""One DER certificate to a value that can be read without surprises. Says nothing about who signed it."""
+"""One DER certificate to a value that can be read without surprises, and one extension of it. Not: who signed it."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 from cryptography import x509
 
 from protocol.errors import PathError, ProblemCode, problem
 from protocol.messages import CERTIFICATE_MAX
+
+E = TypeVar("E", bound=x509.ExtensionType)
 
 
 def load_certificate(der: bytes) -> x509.Certificate:
@@ -22,6 +26,14 @@ def load_certificate(der: bytes) -> x509.Certificate:
     except Exception as error:  # whatever the library raises or warns of, the bytes are at fault
         raise _malformed(str(error), "one X.509 version 3 certificate in DER (RFC 5280)") from error
     return certificate
+
+
+def extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
+    """The extension of this kind in `certificate`, None if there is none."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _read_everything(certificate: x509.Certificate) -> None:

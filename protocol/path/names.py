@@ -6,7 +6,7 @@ from cryptography import x509
 
 from protocol.errors import NameSyntaxError, PathError, ProblemCode, problem
 from protocol.names import DnsName, OrganisationName, organisation_of_agent_uri
-from protocol.path.extensions import extension
+from protocol.path.load import extension
 
 
 def agent_organisation(leaf: x509.Certificate) -> OrganisationName:

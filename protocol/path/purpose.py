@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from protocol.errors import PathError, ProblemCode, problem
-from protocol.path.extensions import extension
+from protocol.path.load import extension
 
 
 class Purpose(StrEnum):

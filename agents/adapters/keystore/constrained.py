@@ -13,8 +13,7 @@ from cryptography import x509
 
 from protocol.certificate import subject_names
 from protocol.errors import PathError, Problem, ProblemCode, problem
-from protocol.path import Purpose, verify_path
-from protocol.path.extensions import extension
+from protocol.path import Purpose, extension, verify_path
 
 
 def has_name_constraints(*authorities: x509.Certificate) -> bool:

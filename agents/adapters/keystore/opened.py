@@ -24,7 +24,7 @@ from agents.errors import StateError
 from agents.ports import ChannelCredential
 from protocol.envelope import Identity
 from protocol.names import SerialNumber
-from protocol.path.extensions import extension
+from protocol.path import extension
 
 
 class CaSigner:
