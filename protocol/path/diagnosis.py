@@ -43,14 +43,15 @@ def explain(
 def _walk(leaf: x509.Certificate, pool: Certificates) -> list[x509.Certificate]:
     """From the leaf upwards for as long as an issuer is at hand whose key verifies the signature."""
     walk = [leaf]
-    while issuer := next((one for one in pool if one not in walk and _issued(one, walk[-1])), None):
+    while issuer := next((one for one in pool if one not in walk and is_issued_by(walk[-1], one)), None):
         walk.append(issuer)
         if issuer.subject == issuer.issuer:
             break
     return walk
 
 
-def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
+def is_issued_by(subject: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the name and the key of `issuer` are those that `subject` was signed with."""
     try:
         subject.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):

@@ -12,13 +12,13 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from agents.adapters import files
 from agents.adapters.keystore.authority import Authority, CaKey, Keyed
 from agents.core.pem import Block, belong_together, blocks, parse_certificates, parse_private_key
 from agents.errors import ConfigurationError, StateError
+from protocol.path import extension, is_issued_by
 from protocol.path.verify import RSA_BITS_MAX, RSA_BITS_MIN
 
 FILES_MAX = 200
@@ -82,7 +82,7 @@ def _sort_in(found: _Findings, block: Block, name: str, passphrase: bytes) -> No
 
 
 def _the_root(directory: Path, found: _Findings) -> x509.Certificate:
-    roots = [one for one in found.certificates if _is_authority(one) and _issued(one, one)]
+    roots = [one for one in found.certificates if _is_authority(one) and is_issued_by(one, one)]
     if len(roots) != 1:
         remedy = "Leave exactly one root there: a self-signed certificate with the basic constraint CA:TRUE."
         raise _refused(directory, found, f"{len(roots) or 'no'} self-signed CA certificates", remedy)
@@ -92,7 +92,7 @@ def _the_root(directory: Path, found: _Findings) -> x509.Certificate:
 def _with_keys(found: _Findings) -> Iterable[Keyed]:
     for certificate in found.certificates:
         key = next((key for key in found.keys if belong_together(certificate, key)), None)
-        if key and _is_authority(certificate) and not _issued(certificate, certificate):
+        if key and _is_authority(certificate) and not is_issued_by(certificate, certificate):
             yield Keyed(certificate, key)
 
 
@@ -109,18 +109,8 @@ def _check_usable(directory: Path, found: _Findings, authority: Authority, now: 
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
-
-
-def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
-    try:
-        subject.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
+    constraints = extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca
 
 
 def _refused(directory: Path, found: _Findings, got: str, remedy: str) -> ConfigurationError:
