@@ -22,7 +22,7 @@ Report = dict[str, Any]
 def state_of(link: Link) -> LinkState:
     """How a link of this process fares now."""
     health = link.bus.health()
-    trouble = link.worker.health().trouble
+    trouble = link.worker.trouble
     return LinkState(health.connected, health.blocked, health.last_error, trouble, link.concern())
 
 

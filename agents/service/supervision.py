@@ -20,14 +20,6 @@ PAUSE_SECONDS = 5.0
 """Pause after a round that failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerHealth:
-    """How a worker fares: what made its last round fail, None if it went well."""
-
-    name: str
-    trouble: str | None
-
-
 class Worker:
     """One thread that calls `work(timeout)` again and again."""
 
@@ -35,7 +27,8 @@ class Worker:
         self.name = name
         self._work, self._bus, self._log = work, bus, log
         self._stop = threading.Event()
-        self._trouble: str | None = None
+        self.trouble: str | None = None
+        """What made its last round fail, None if it went well."""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -51,15 +44,11 @@ class Worker:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def health(self) -> WorkerHealth:
-        """How it fares now."""
-        return WorkerHealth(self.name, self._trouble)
-
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 self._work(ROUND_SECONDS)
-                self._trouble = None
+                self.trouble = None
             except AgentError as error:
                 self._pause(str(error))
             except Exception as error:  # noqa: BLE001 - a fault in our code must not end the thread in silence
@@ -67,7 +56,7 @@ class Worker:
                 self._pause(f"{type(error).__name__}: a fault in the program")
 
     def _pause(self, trouble: str) -> None:
-        self._trouble = trouble
+        self.trouble = trouble
         self._log.error("pausing", worker=self.name, why=trouble, seconds=PAUSE_SECONDS)
         self._bus.suspend(PAUSE_SECONDS)
         self._stop.wait(PAUSE_SECONDS)

@@ -65,7 +65,7 @@ def test_a_worker_that_is_in_trouble_says_so_and_gives_its_messages_back(world, 
     monkeypatch.setattr(world.b.bus, "suspend", lambda seconds: (suspend(seconds), paused.set()))
     worker, _ = run(Rounds(LedgerUnavailableError("the disk is full")))
     assert paused.wait(PATIENCE)
-    assert (worker.health().name, worker.health().trouble) == ("requester client-c", "the disk is full")
+    assert worker.trouble == "the disk is full"
     assert world.depth("replies.client-b") == 1
 
 
@@ -75,7 +75,7 @@ def test_a_worker_that_is_well_again_says_so(run):
     assert rounds.good.wait(PATIENCE)
     worker.stop()
     assert worker.join(PATIENCE)
-    assert worker.health().trouble is None
+    assert worker.trouble is None
 
 
 def test_a_worker_that_is_told_to_stop_finishes_its_round_first(run):
