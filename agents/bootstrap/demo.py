@@ -113,7 +113,7 @@ def _wait_for_json(process: Process) -> dict[str, Any]:
 
 
 def _use_given(broker: GivenUrl, directory: Path) -> dict[OrganisationName, BrokerAnswers]:
-    from agents.adapters.amqp.declaring import declare
+    from agents.adapters.amqp.once import declare
 
     declare(broker.url, ISSUER, [REQUESTER])
     files.make_directory(directory)

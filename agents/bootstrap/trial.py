@@ -40,7 +40,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 def post(agent: Agent, issuer: OrganisationName, body: bytes, id: str) -> bool:
     """Put octets into the request queue of `issuer` with the login of `agent`. Whether the broker confirmed them."""
-    from agents.adapters.amqp.posting import post
+    from agents.adapters.amqp.once import post
 
     message = Outgoing(out_exchange(agent.name), request_queue(issuer), body, "enrollment.request", id)
     return post(agent.access(issuer), message, agent.clock, agent.log) is PublishOutcome.CONFIRMED
@@ -65,7 +65,7 @@ def dead_letters(
 ) -> dict[str, tuple[bytes, ...]]:
     """The bodies in each dead-letter queue, given the live queues in the virtual host of each issuer; empty ones are
     left out. They stay where they are. Raises `UnreachableError`."""
-    from agents.adapters.amqp.inspecting import read_queue
+    from agents.adapters.amqp.once import read_queue
 
     password = SystemEntropy().secret().hex()
     running.broker.ctl("add_user", INSPECTOR, given=f"{password}\n")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.adapters.amqp.declaring import declare
+from agents.adapters.amqp.once import declare
 from agents.errors import ConfigurationError
 from protocol.names import OrganisationName
 
