@@ -10,7 +10,7 @@ from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
 from agents.adapters.home import HomeLock, forget_health, read_health
 from agents.config.agent import FILE, AgentConfig, load_config
-from agents.config.policy_files import PolicyFiles
+from agents.config.agreements import PolicyFiles
 from agents.errors import ConfigurationError
 from protocol.names import Fingerprint, OrganisationName
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from agents.adapters import files
-from agents.adapters.amqp.access import BrokerAccess, ClientCertificate
 from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
 from agents.adapters.home import finish_home, new_home
 from agents.adapters.keystore import organisation_files, trust_bundle, without_key_usage
 from agents.adapters.ledger import open_ledger
-from agents.bootstrap.answers import BrokerAnswers, Setup, require_sense
-from agents.bootstrap.given import private, readable, shared_secret
-from agents.config.agent import FILE, load_config, parse_broker, parse_config, parse_endpoint, parse_listen
+from agents.bootstrap.configuring import BrokerAnswers, Setup, config_text, require_sense
+from agents.bootstrap.given import private
+from agents.config.agent import FILE, load_config, parse_endpoint
 from agents.core.organisation import KeyType, OrganisationPlan
 from agents.errors import ConfigurationError
-from protocol.broker import BrokerAddress
 from protocol.errors import NameSyntaxError
 from protocol.names import Fingerprint, OrganisationName
 
@@ -71,7 +68,7 @@ def _warnings(home: Path) -> Iterable[str]:
 def _contents(setup: Setup, name: OrganisationName) -> dict[Path, bytes]:
     """Every file of the new home but the ledger."""
     passphrase = _passphrase(setup)
-    text = _config_text(setup, name)
+    text = config_text(setup, name)
     contents = organisation_files(_plan(setup, name, passphrase), SystemClock().now(), SystemEntropy())
     if setup.passphrase_file is None:
         contents[PASSPHRASE] = passphrase + b"\n"
@@ -124,53 +121,3 @@ def _key_type(text: str) -> KeyType:
         return KeyType(text.lower())
     except ValueError:
         raise ConfigurationError(f"--key-type '{text}': wanted one of {', '.join(KeyType)}.") from None
-
-
-def _config_text(setup: Setup, name: OrganisationName) -> str:
-    """The text of `agent.toml`, proven to be readable. A JSON string is a TOML basic string as well."""
-    sections: dict[str, dict[str, str]] = {"organisation": {"name": name, "title": setup.title}}
-    if setup.broker.url:
-        sections["broker"] = _broker_section(setup.broker)
-    if setup.endpoint:
-        endpoint = parse_endpoint(setup.endpoint)
-        listen = setup.listen or f"127.0.0.1:{endpoint.port}"
-        parse_listen(listen)
-        sections["channel"] = {"endpoint": str(endpoint), "listen": listen}
-    if setup.passphrase_file:
-        sections["ca"] = {"passphrase_file": str(setup.passphrase_file.absolute())}
-    text = "\n".join(
-        f"[{title}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in pairs.items())
-        for title, pairs in sections.items()
-    )
-    parse_config(text, FILE)
-    return text
-
-
-def _broker_section(broker: BrokerAnswers) -> dict[str, str]:
-    wanted = {
-        "password_file": (shared_secret, broker.password_file),
-        "ca_file": (readable, broker.ca_file),
-        "certificate_file": (readable, broker.certificate_file),
-        "key_file": (shared_secret, broker.key_file),
-    }
-    address = parse_broker(broker.url)
-    section: dict[str, str] = {"url": address}
-    if broker.virtual_host:
-        section["virtual_host"] = broker.virtual_host
-    if broker.user:
-        section["user"] = broker.user
-    for key, (checked, path) in wanted.items():
-        if path:
-            option = f"--broker-{key.replace('_', '-')}"
-            section[key] = os.path.abspath(checked(option, path))  # noqa: PTH100 - keeps links
-    _access(address, section).require_usable()
-    return section
-
-
-def _access(address: BrokerAddress, section: dict[str, str]) -> BrokerAccess:
-    """How the broker would be reached, but for the password and the virtual host."""
-    path = {key: Path(section[key]) for key in ("ca_file", "certificate_file", "key_file") if key in section}
-    login: Callable[[], str] | ClientCertificate = str
-    if "certificate_file" in path:
-        login = ClientCertificate(path["certificate_file"], path["key_file"])
-    return BrokerAccess(address, "", "", login, path.get("ca_file"))

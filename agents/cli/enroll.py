@@ -54,8 +54,8 @@ def enroll(
     """Enroll with an issuer: send it a certification request, take the certificate, and verify the channel with it."""
     from agents.bootstrap import enrollment
     from agents.bootstrap.agent import Agent
+    from agents.bootstrap.earlier import earlier
     from agents.bootstrap.following import follow
-    from agents.bootstrap.repeating import earlier
     from agents.config.reading import duration_option
 
     kind, names = _key_kind(key_type), _names(dns, uri, email, ip)

@@ -10,15 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
 from agents.config.reading import at_most, read_duration
 from agents.core.agreement import USAGES, Approval, CommonName, KeyReuse, Policy

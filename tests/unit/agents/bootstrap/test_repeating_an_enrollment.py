@@ -9,8 +9,8 @@ import pytest
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.agreement import agree
 from agents.bootstrap.asking import Ask
+from agents.bootstrap.earlier import earlier
 from agents.bootstrap.enrollment import read_invitation, start
-from agents.bootstrap.repeating import earlier
 from agents.core.effects import MoveTransaction, Unit
 from agents.errors import UnusableFileError
 from agents.service.enrolling import REQUEST_LIFETIME

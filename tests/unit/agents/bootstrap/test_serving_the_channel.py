@@ -7,8 +7,8 @@ from kit.clocks import HandClock
 from agents.bootstrap.agent import Agent
 from agents.bootstrap.serving import make_daemon, make_listener
 from agents.bootstrap.setup import Setup, set_up
+from agents.config.agreements import LOOK_SECONDS
 from agents.config.policy import default_policy_text
-from agents.config.policy_files import LOOK_SECONDS
 from agents.core.effects import RecordCertificate, RecordPartner, Unit
 from agents.core.pem import parse_certificates
 from agents.errors import ConfigurationError, StateError
