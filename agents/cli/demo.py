@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import typer
 from agents.cli.exits import ExitCode
 from agents.cli.options import AsJson
 from agents.cli.output import Output, at, fields
-from agents.cli.steps import Step, Steps, steps
+from agents.cli.steps import Step, Steps
 from agents.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def demo(*, keep: Directory = None, as_json: AsJson = False) -> ExitCode:
     Exits with 0 only if both organisations confirm the channel. Without --keep nothing is left, running or on disk.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    shown = steps(as_json=as_json)
+    shown = Steps(None if as_json else sys.stdout)
     processes: list[Process] = []
     with _directory(keep) as directory:
         finished = False

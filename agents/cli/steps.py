@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -68,8 +67,3 @@ class Steps:
         """`symbol`, or `plain` where the stream cannot show it."""
         encoding = self._console.encoding if self._console else "ascii"
         return symbol if encoding.startswith("utf") else plain
-
-
-def steps(*, as_json: bool) -> Steps:
-    """Steps on standard output, or silent ones with `--json`."""
-    return Steps(None if as_json else sys.stdout)

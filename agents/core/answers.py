@@ -25,15 +25,7 @@ from agents.core.requester import unit_for_move
 from protocol.certificate import public_key_info, serial_number, subject_names, unknown_names
 from protocol.csr import CertificationRequest, SubjectName
 from protocol.errors import NameSyntaxError, Problem, ProblemCode, RequestError, problem
-from protocol.messages import (
-    Endpoint,
-    EnrollmentAcknowledgement,
-    EnrollmentReply,
-    Issued,
-    Message,
-    Pending,
-    Refused,
-)
+from protocol.messages import Endpoint, EnrollmentAcknowledgement, EnrollmentReply, Issued, Message, Pending, Refused
 from protocol.names import Fingerprint, OrganisationName, SerialNumber
 from protocol.path import Purpose, load_certificate, verify_path
 from protocol.transaction import Event, Role, State, states_before, step

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from agents.core.effects import (
-    TransactionKey,
-)
+from agents.core.effects import TransactionKey
 from agents.core.policy import Context, Policy, Refused, Verdict, evaluate
 from protocol.csr import CertificationRequest, parse_csr
 from protocol.envelope import Opened

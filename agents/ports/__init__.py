@@ -4,13 +4,7 @@ Nothing of a library's shows here. Adapters translate library errors into those 
 """
 
 from agents.ports.bus import Bus, Delivery, LinkHealth, Outgoing, Publication, PublishOutcome
-from agents.ports.channel import (
-    Admission,
-    ChannelDialer,
-    ChannelListener,
-    ChannelReport,
-    SessionSink,
-)
+from agents.ports.channel import Admission, ChannelDialer, ChannelListener, ChannelReport, SessionSink
 from agents.ports.keys import CertificateSigner, ChannelCredential, CredentialStore
 from agents.ports.ledger import (
     AnchorRecord,

@@ -13,14 +13,7 @@ from functools import partial
 
 from agents.core.case import Case, Requester, authenticate, judge, key_of
 from agents.core.effects import Audit, Unit
-from agents.core.issuer import (
-    Issuance,
-    refused,
-    reply_to,
-    unit_for_issued,
-    unit_for_pending,
-    unit_for_refused,
-)
+from agents.core.issuer import Issuance, refused, reply_to, unit_for_issued, unit_for_pending, unit_for_refused
 from agents.core.policy import Approved, Context, Held, Policy, Refused, Verdict
 from agents.errors import ConfigurationError
 from agents.ports import InvitationRecord

@@ -9,12 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from agents.core.effects import MarkSent, TransactionKey, Unit
-from agents.ports import (
-    Bus,
-    Delivery,
-    Publication,
-    PublishOutcome,
-)
+from agents.ports import Bus, Delivery, Publication, PublishOutcome
 from agents.service.answering import Answering
 from agents.service.handling import Handled, Handling
 from agents.service.inbox import Inbox

@@ -34,14 +34,7 @@ from agents.service.workplace import Workplace
 from protocol.csr import parse_csr
 from protocol.envelope import Sealer
 from protocol.errors import Problem, ProtocolError
-from protocol.messages import (
-    EnrollmentAcknowledgement,
-    EnrollmentReply,
-    Issued,
-    Pending,
-    Refused,
-    Rejected,
-)
+from protocol.messages import EnrollmentAcknowledgement, EnrollmentReply, Issued, Pending, Refused, Rejected
 from protocol.names import OrganisationName
 from protocol.transaction import Role, State
 

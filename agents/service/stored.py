@@ -7,12 +7,7 @@ from typing import TypeVar
 from agents.core.effects import TransactionKey
 from agents.ports import Ledger
 from protocol.envelope import reread
-from protocol.messages import (
-    EnrollmentAcknowledgement,
-    EnrollmentReply,
-    EnrollmentRequest,
-    Issued,
-)
+from protocol.messages import EnrollmentAcknowledgement, EnrollmentReply, EnrollmentRequest, Issued
 
 Body = TypeVar("Body", EnrollmentRequest, EnrollmentReply, EnrollmentAcknowledgement)
 

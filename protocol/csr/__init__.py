@@ -6,14 +6,7 @@ What a request may be granted is not decided here. Layers, each importing only f
 """
 
 from protocol.csr.build import RequesterKey, build_csr
-from protocol.csr.facts import (
-    CertificationRequest,
-    KeyFacts,
-    KeyKind,
-    NameKind,
-    SubjectAttribute,
-    SubjectName,
-)
+from protocol.csr.facts import CertificationRequest, KeyFacts, KeyKind, NameKind, SubjectAttribute, SubjectName
 from protocol.csr.file import read_csr_file
 from protocol.csr.key import key_facts, load_public_key
 from protocol.csr.parse import parse_csr

@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from agents.core.agreement import (
-    CLIENT_AUTH,
-    Approval,
-    CommonName,
-    Context,
-    KeyReuse,
-    Policy,
-)
+from agents.core.agreement import CLIENT_AUTH, Approval, CommonName, Context, KeyReuse, Policy
 from agents.core.patterns import NamePattern, parse_pattern
 from agents.core.policy import Approved, evaluate
 from protocol.csr import CertificationRequest, KeyFacts, KeyKind, NameKind, SubjectName
