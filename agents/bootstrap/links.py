@@ -40,6 +40,6 @@ def _issuer(agent: Agent, bus: AmqpBus) -> Issuer:
             f"{agent.name} has no channel that partners could reach: make the agent with `agent init --endpoint`, "
             "or invite nobody."
         )
-    authority = Authority(agent.signer, agent.config.channel.endpoint, agent.entropy)
+    authority = Authority(agent.signer, agent.identity.chain, agent.config.channel.endpoint, agent.entropy)
     within = agent.config.issuing.confirm_within
     return roles.issuer(agent.place, bus, agent.sealer, authority, agent.policies.policy_of, within)

@@ -82,7 +82,7 @@ class Context:
     """The authenticated partner."""
     now: datetime
     issuer_not_after: datetime
-    """The end of the issuing CA's own certificate; nothing is issued beyond it."""
+    """The end of the issuing CA, or of its root if that is sooner; nothing is issued beyond it."""
     lifetime: timedelta | None
     """What was asked for, if anything was."""
     key_holders: frozenset[OrganisationName]

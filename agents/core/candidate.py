@@ -101,4 +101,4 @@ def _lifetime_notes(candidate: Candidate) -> Iterator[str]:
         yield f"lifetime: {in_days(wanted)} asked for; the issuer's policy grants at most {in_days(most)}"
     end = candidate.spec.not_after
     if end == candidate.context.issuer_not_after:
-        yield f"lifetime: cut to the end of the issuing CA's own certificate, {end:%Y-%m-%d %H:%M} UTC"
+        yield f"lifetime: cut to the end of the issuer's own CA, {end:%Y-%m-%d %H:%M} UTC"

@@ -70,7 +70,7 @@ class CertificateSpec:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """What a certificate says about the CA that signs it, prepared once per CA; and the CA's own validity."""
+    """What a certificate says about the CA that signs it, prepared once per CA; and how long the CA's path is valid."""
 
     name: x509.Name
     key_identifier: x509.AuthorityKeyIdentifier
@@ -78,13 +78,15 @@ class Issuer:
     not_after: datetime
 
     @classmethod
-    def of_certificate(cls, certificate: x509.Certificate) -> Self:
-        """The CA that holds `certificate`; its own subject key identifier is repeated, however it was made."""
+    def of_certificate(cls, certificate: x509.Certificate, *above: x509.Certificate) -> Self:
+        """The CA that holds `certificate`, with the CAs `above` it: an imported one may outlive its root. Its own
+        subject key identifier is repeated, however it was made."""
+        path = (certificate, *above)
         return cls(
             certificate.subject,
             _authority_key_identifier(certificate),
-            certificate.not_valid_before_utc,
-            certificate.not_valid_after_utc,
+            max(one.not_valid_before_utc for one in path),
+            min(one.not_valid_after_utc for one in path),
         )
 
     @classmethod
@@ -140,8 +142,8 @@ def broker_login(user: OrganisationName, public_key: bytes, now: datetime) -> Ce
 def build(spec: CertificateSpec, issuer: Issuer, serial: SerialNumber) -> x509.CertificateBuilder:
     """The certificate of `spec`, ready to be signed.
 
-    Its validity is cut to the issuer's own, so that a path is valid whenever its leaf is. Raises `StateError` if
-    nothing is left of it, because the issuer has expired.
+    Its validity is cut to that of the issuer's path, so that a path is valid whenever its leaf is. Raises `StateError`
+    if nothing is left of it, because the issuer has expired.
     """
     not_before = max(spec.not_before, issuer.not_before)
     not_after = min(spec.not_after, issuer.not_after)

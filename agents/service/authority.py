@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agents.core.issuer import Issuance, renew_after
 from agents.core.policy import Approved, Refused
 from agents.ports import CertificateSigner, Entropy
@@ -15,14 +17,18 @@ from protocol.path import load_certificate
 class Authority:
     """Our issuing CA, and the channel that its certificates are for."""
 
-    def __init__(self, signer: CertificateSigner, endpoint: Endpoint, entropy: Entropy) -> None:
+    def __init__(
+        self, signer: CertificateSigner, identity: Sequence[bytes], endpoint: Endpoint, entropy: Entropy
+    ) -> None:
+        """`identity` is our agent identity's chain, DER."""
         self._signer, self._entropy = signer, entropy
         self.endpoint = endpoint
-        self.not_after = load_certificate(signer.certificate()).not_valid_after_utc
-        """When the issuing CA's own certificate ends."""
-        above = (signer.certificate(), *signer.chain(), *signer.trust_bundle())
-        self.keys = frozenset(Fingerprint.of(public_key_info(load_certificate(der))) for der in above)
-        """SHA-256 of the SubjectPublicKeyInfo of our CAs."""
+        path = [load_certificate(der) for der in (signer.certificate(), *signer.trust_bundle())]
+        self.not_after = min(one.not_valid_after_utc for one in path)
+        """When the first of our CAs ends."""
+        signing = (*path, *(load_certificate(der) for der in identity))
+        self.keys = frozenset(Fingerprint.of(public_key_info(one)) for one in signing)
+        """SHA-256 of the SubjectPublicKeyInfo of our CAs and of our agent identity."""
 
     def sign(self, approved: Approved) -> Issuance | Refused:
         """The certificate as approved, or why this CA may not certify that. Raises `StateError` if it cannot sign."""

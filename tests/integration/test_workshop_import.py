@@ -33,11 +33,20 @@ class Folder:
         environment = os.environ | {"WORKSHOP": WORKSHOP}
         subprocess.run(["openssl", *arguments], cwd=self.path, env=environment, check=True, capture_output=True)
 
-    def root(self, name="rootCA", subject="/O=Client C/CN=Client C Root", extra=(), *, traditional=False, bits="2048"):
+    def root(
+        self,
+        name="rootCA",
+        subject="/O=Client C/CN=Client C Root",
+        extra=(),
+        *,
+        traditional=False,
+        bits="2048",
+        days="3650",
+    ):
         form = ["-traditional"] if traditional else []
         self.openssl("genrsa", "-aes256", *form, "-passout", "env:WORKSHOP", "-out", f"{name}.key", bits)
         request = ["req", "-x509", "-new", "-key", f"{name}.key", "-passin", "env:WORKSHOP", "-sha256"]
-        self.openssl(*request, "-days", "3650", "-subj", subject, "-out", f"{name}.crt", *extra)
+        self.openssl(*request, "-days", days, "-subj", subject, "-out", f"{name}.crt", *extra)
         return self
 
     def intermediate(self, name="intermediate", extensions=INTERMEDIATE, digest="sha256"):
@@ -177,6 +186,17 @@ def test_nothing_outlives_the_imported_root(folder, tmp_path):
     )
     chain = [load_certificate(der) for der in load_identity(take_over(folder, tmp_path / "home")).chain]
     assert len({one.not_valid_after_utc for one in chain}) == 1
+
+
+def test_nothing_that_we_sign_outlives_the_root_of_an_imported_intermediate(folder, tmp_path):
+    folder.root(days="30").intermediate()
+    home = take_over(folder, tmp_path / "home")
+    identity, issuing, root = (load_certificate(der) for der in load_identity(home).chain)
+    (server, *_) = parse_certificates((home / "channel/fullchain.pem").read_bytes(), "x")
+    assert issuing.not_valid_after_utc > root.not_valid_after_utc
+    assert identity.not_valid_after_utc == server.not_valid_after_utc == root.not_valid_after_utc
+    with pytest.raises(StateError, match="Client C Root"):
+        open_signer(home, OURS, root.not_valid_after_utc + timedelta(days=1))
 
 
 # --- refused ---------------------------------------------------------------------------------------------------------

@@ -139,7 +139,8 @@ class Issuer(Party):
         self.policies: dict[OrganisationName, Policy | ConfigurationError] = getattr(self, "policies", {})
         issuing = self.organisation.issuing
         self.signer = CaSigner(issuing.key, issuing.certificate, self.organisation.root.certificate)
-        authority = Authority(self.signer, self.world.endpoint, SystemEntropy())
+        identity = [der(one) for one in self.organisation.chain]
+        authority = Authority(self.signer, identity, self.world.endpoint, SystemEntropy())
         services = roles.issuer(self.place, self.bus, self.sealer, authority, self.policy_of, CONFIRM_WITHIN)
         self.issuing, self.upkeep, self.relay = services.issuing, services.upkeep, services.relay
 

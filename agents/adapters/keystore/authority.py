@@ -25,10 +25,13 @@ class Keyed:
 
     certificate: x509.Certificate
     key: CaKey = field(repr=False)
+    root: x509.Certificate | None = None
+    """The root above it; None for a root."""
 
     def sign(self, spec: CertificateSpec, serial: SerialNumber) -> x509.Certificate:
         """The certificate of `spec` under this CA."""
-        return sign(build(spec, Issuer.of_certificate(self.certificate), serial), self.key)
+        above = (self.root,) if self.root else ()
+        return sign(build(spec, Issuer.of_certificate(self.certificate, *above), serial), self.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def _with_intermediate(authority: Authority, plan: OrganisationPlan, now: dateti
     key = generate(plan.key_type)
     spec = profile.intermediate(plan.title, public_key_der(key.public_key()), now)
     certificate = authority.keyed_root().sign(spec, entropy.serial_number())
-    return Authority(authority.root, authority.root_key, Keyed(certificate, key))
+    return Authority(authority.root, authority.root_key, Keyed(certificate, key, authority.root))
 
 
 def _authority_files(authority: Authority, passphrase: bytes) -> dict[Path, bytes]:

@@ -43,7 +43,7 @@ def read_authority(directory: Path, passphrase: bytes, now: datetime) -> Authori
     found = _search(directory, passphrase)
     root = _the_root(directory, found)
     # By name only: one whose signature is wrong is not passed over in silence but refused by the ceremony's test.
-    intermediates = [one for one in _with_keys(found) if one.certificate.issuer == root.subject]
+    intermediates = [one for one in _with_keys(found, root) if one.certificate.issuer == root.subject]
     if len(intermediates) > 1:
         raise _refused(directory, found, "more than one intermediate CA with its key", "Leave one intermediate there.")
     root_key = next((key for key in found.keys if belong_together(root, key)), None)
@@ -89,11 +89,11 @@ def _the_root(directory: Path, found: _Findings) -> x509.Certificate:
     return roots[0]
 
 
-def _with_keys(found: _Findings) -> Iterable[Keyed]:
+def _with_keys(found: _Findings, root: x509.Certificate) -> Iterable[Keyed]:
     for certificate in found.certificates:
         key = next((key for key in found.keys if belong_together(certificate, key)), None)
         if key and _is_authority(certificate) and not is_issued_by(certificate, certificate):
-            yield Keyed(certificate, key)
+            yield Keyed(certificate, key, root)
 
 
 def _check_usable(directory: Path, found: _Findings, authority: Authority, now: datetime) -> None:

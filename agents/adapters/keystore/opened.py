@@ -33,7 +33,7 @@ class CaSigner:
     def __init__(self, key: CaKey, certificate: x509.Certificate, root: x509.Certificate) -> None:
         self._key = key
         self._hash = signature_hash(key.public_key())
-        self._issuer = Issuer.of_certificate(certificate)
+        self._issuer = Issuer.of_certificate(certificate, root)
         self._certificate = _der(certificate)
         self._root = _der(root)
         self._path = (certificate, root)
@@ -73,7 +73,8 @@ def open_signer(home: Path, passphrase: bytes, now: datetime) -> CaSigner:
     certificate = _intermediate(home) or root
     key = parse_private_key(files.read_private(key_path), passphrase, str(key_path))
     require_pair(certificate, key, str(key_path.parent))
-    _require_valid(certificate, now)
+    for one in (certificate, root):
+        _require_valid(one, now)
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise StateError(f"{key_path} holds a {type(key).__name__}; a CA key is RSA, P-256, P-384 or P-521.")
     return CaSigner(key, certificate, root)
@@ -131,11 +132,12 @@ def _certificates(path: Path) -> tuple[x509.Certificate, ...]:
 
 
 def _require_valid(certificate: x509.Certificate, now: datetime) -> None:
-    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    name, start, end = certificate.subject, certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not start <= now <= end:
         raise StateError(
-            f"the issuing CA is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}, and it is {now:%Y-%m-%d}. "
-            "Check this machine's clock; if it is right, a new CA is needed (agent init in a new home)."
+            f"the CA {name.rfc4514_string()} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}, and it is "
+            f"{now:%Y-%m-%d}. Check this machine's clock; if it is right, a new CA is needed (agent init in a new "
+            "home)."
         )
 
 

@@ -460,7 +460,7 @@ def test_a_lifetime_beyond_all_calendars_is_cut_like_any_other():
 def test_no_certificate_outlives_its_issuer():
     approved = approve(make_request(), context=make_context(issuer_not_after=WHOLE + DAY))
     assert approved.spec.not_after == WHOLE + DAY
-    assert "the issuing CA's own certificate, 2026-03-02 12:00" in approved.notes[0]
+    assert "the issuer's own CA, 2026-03-02 12:00" in approved.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -379,8 +379,8 @@ def test_the_requester_s_signing_keys_are_not_certified_for_the_channel(world, k
     assert world.issuer.certificates() == 0
 
 
-@pytest.mark.parametrize("kind", ["issuing", "root"])
-def test_our_own_ca_keys_are_not_certified_for_the_channel(world, kind):
+@pytest.mark.parametrize("kind", ["identity", "issuing", "root"])
+def test_our_own_signing_keys_are_not_certified_for_the_channel(world, kind):
     signing = getattr(world.issuer.organisation, kind).key
     world.send(world.b.sealed(world.b.begin(world.issuer.invite(B), given=signing)))
     world.issuer.work()
