@@ -8,6 +8,7 @@ of `protocol.errors` and `agents.errors`, which `agents.cli.exits` explains.
 from __future__ import annotations
 
 import sys
+import warnings
 from io import TextIOWrapper
 from typing import Annotated
 
@@ -80,6 +81,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if not sys.warnoptions:  # libraries warn whoever programs with them, on standard error, between the lines of a log
+        warnings.simplefilter("ignore")
     sys.exit(exits.run(make_group("agent", TABLE, agent), sys.argv[1:]))
 
 

@@ -23,7 +23,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
         _read_everything(certificate)
-    except Exception as error:  # whatever the library raises or warns of, the bytes are at fault
+    except Exception as error:  # whatever the library raises, the bytes are at fault
         raise _malformed(str(error), "one X.509 version 3 certificate in DER (RFC 5280)") from error
     return certificate
 
@@ -37,7 +37,11 @@ def extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
 
 
 def _read_everything(certificate: x509.Certificate) -> None:
-    """Touch what the library parses only when it is first read, and refuse what it merely warns of."""
+    """Touch what the library parses only when it is first read.
+
+    Of what it merely warns of, a serial number is refused. A common name is not: the warning counts octets, and the
+    bound counts characters (RFC 5280 appendix A.1).
+    """
     if certificate.serial_number <= 0:  # RFC 5280 section 4.1.2.2
         raise ValueError("the serial number is not positive")
     _ = certificate.subject, certificate.issuer, certificate.extensions

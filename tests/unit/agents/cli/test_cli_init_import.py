@@ -1,6 +1,8 @@
 """`agent init --import-ca`: what an operator is told about a CA that is taken over."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from kit.workshop import Workbench
@@ -53,3 +55,16 @@ def test_a_ca_of_our_own_making_says_its_usage(init, tmp_path, capsys):
     words = ["init", "--home", str(tmp_path / "own"), "--name", "client-d"]
     assert exits.run(make_group("agent", TABLE, agent), words) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_ca_whose_name_has_fewer_characters_than_octets_is_taken_without_a_word_of_a_library(tmp_path):
+    name = "Ж" * 40
+    folder = Workbench(tmp_path / "own")
+    usage = "keyUsage=critical,keyCertSign,cRLSign"
+    folder.openssl(
+        "req", "-x509", "-new", "-newkey", "rsa:2048", "-nodes", "-utf8", "-keyout", "rootCA.key", "-out", "rootCA.crt",
+        "-subj", f"/CN={name}", "-addext", usage,
+    )  # fmt: skip
+    command = [sys.executable, "-m", "agents.cli.main", "init", "--home", tmp_path / "home", "--name", "client-d"]
+    done = subprocess.run([*command, "--import-ca", folder.path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -80,6 +80,14 @@ def test_a_serial_number_that_is_not_positive_is_refused(action):
         load_certificate(DER[:at] + bytes([serial[0] | 0x80]) + DER[at + 1 :])
 
 
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+def test_a_name_is_as_long_as_its_characters():
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Ж" * 64, _validate=False)])
+    builder = x509.CertificateBuilder(name, name, ROOT.key.public_key(), 1, NOW, NOW + DAY)
+    certificate = builder.sign(ROOT.key, hashes.SHA256())
+    assert load_certificate(certificate.public_bytes(serialization.Encoding.DER)) == certificate
+
+
 def test_the_serial_number_1_is_the_smallest():
     first = forge_identity(ROOT, serial=1).certificate
     der = first.public_bytes(serialization.Encoding.DER)
