@@ -15,7 +15,8 @@ from agents.errors import AgreementUnusableError, ConfigurationError
 from agents.service.inviting import invite
 from protocol.errors import NameSyntaxError
 from protocol.invitation import Invitation, encode_invitation
-from protocol.names import InvitationId, OrganisationName
+from protocol.names import Fingerprint, InvitationId, OrganisationName
+from protocol.transaction import Role
 
 EXPIRY_MAX = timedelta(days=366)
 """Longest that an invitation may be good for: its secret is in somebody's mail for as long."""
@@ -23,12 +24,14 @@ EXPIRY_MAX = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The invitation, its text (a secret), those that it replaces, and where the agreement is written down."""
+    """The invitation, its text (a secret), those that it replaces, where the agreement is written down, and which root
+    is pinned for the partner already."""
 
     invitation: Invitation
     text: str
     withdrawn: tuple[InvitationId, ...]
     policy_file: Path
+    pinned: frozenset[Fingerprint]
 
 
 def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, manual: bool, out: Path | None) -> Agreed:
@@ -58,7 +61,9 @@ def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, man
     text = encode_invitation(invited.invitation)
     if out:
         files.write_file(out, f"{text}\n".encode())
-    return Agreed(invited.invitation, text, invited.withdrawn, path)
+    record = agent.ledger.partner(name)
+    pinned = record.pinned_as(Role.REQUESTER) if record else frozenset()
+    return Agreed(invited.invitation, text, invited.withdrawn, path, pinned)
 
 
 def has_agreement(agent: Agent, partner: OrganisationName) -> bool:

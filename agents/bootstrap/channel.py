@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agents.bootstrap.agent import Agent
+from agents.bootstrap.partner import known_partner
 from agents.core.effects import RecordSession, Unit
 from agents.errors import ConfigurationError, NotVerifiedError
 from agents.ports import PartnerRecord
-from protocol.errors import NameSyntaxError
 from protocol.messages import PeerView
 from protocol.names import OrganisationName
 from protocol.transaction import Role
@@ -30,29 +30,23 @@ class Checked:
 def check_channel(agent: Agent, partner: str) -> Checked:
     """Open the channel with our current credential; for a partner without one for us, report its last session.
 
-    Raises `ConfigurationError` (no such partner), `UnreachableError` or `NotVerifiedError`.
+    Raises `ConfigurationError` (no such partner, or no root pinned for it), `UnreachableError` or `NotVerifiedError`.
     """
-    record = _known(agent, partner)
+    record = known_partner(agent, partner)
     credential = agent.credentials.credential(record.name)
     if credential is None or record.endpoint is None:
         return _last_session(agent, record)
     anchors = record.certificates_as(Role.ISSUER)
+    if not anchors:
+        raise ConfigurationError(
+            f"no root of {record.name} is pinned that its channel could be judged by. Enroll with a new invitation of "
+            f"its (there: `agent invite {agent.name}`)."
+        )
     now = agent.clock.now()
     report = agent.dialer.dial(record.endpoint, credential, anchors, agent.name, record.name, now)
     seen, partner_saw = report.we_saw.model_dump_json(), report.partner_saw.model_dump_json()
     agent.ledger.commit([Unit((RecordSession(record.name, now, seen, partner_saw),))])
     return Checked(record.name, True, now, report.handshake_seconds, report.we_saw, report.partner_saw)  # noqa: FBT003
-
-
-def _known(agent: Agent, partner: str) -> PartnerRecord:
-    try:
-        record = agent.ledger.partner(OrganisationName(partner))
-    except NameSyntaxError:
-        record = None
-    if record is None:
-        known = ", ".join(one.name for one in agent.ledger.partners()) or "none yet"
-        raise ConfigurationError(f"'{partner}' is no partner of {agent.name}; known are: {known}.")
-    return record
 
 
 def _last_session(agent: Agent, partner: PartnerRecord) -> Checked:

@@ -59,3 +59,7 @@ def invite(
     Output(as_json).show(result, written if out else agreed.text)
     if agreed.withdrawn:
         agent.log.warning("earlier invitations withdrawn", partner=invitation.requester, ids=agreed.withdrawn, fix=_FIX)
+    if agreed.pinned:
+        fix = f"nothing, unless the partner's root was replaced: agent unpin {invitation.requester} --as requester"
+        roots = sorted(agreed.pinned)
+        agent.log.warning("good only under the root that is pinned", partner=invitation.requester, roots=roots, fix=fix)

@@ -21,6 +21,7 @@ TABLE: Table = {
     "Set up": (
         Command("init", "agents.cli.init", "init", "make this organisation's CA, identity and configuration"),
         Command("invite", "agents.cli.invite", "invite", "agree with a partner, and make its invitation"),
+        Command("unpin", "agents.cli.unpin", "unpin", "remove the root pinned for a partner, for a new one"),
         Command("ledger upgrade", "agents.cli.ledger", "upgrade", "make the ledger's tables, or bring them up to date"),
     ),
     "Enroll": (

@@ -18,6 +18,8 @@ QUARANTINE_HINT = (
     "reason."
 )
 
+ROOTS_DIFFER = "These differ: ask its operator, by telephone, which root is its own."
+
 PROBLEMS_HINT = "Every problem in full, and what to do about it: agent status --json"
 
 
@@ -113,14 +115,15 @@ def _link(link: Seen) -> tuple[Any, ...]:
 
 
 def _partner(one: Seen) -> tuple[Any, ...]:
-    roles = ", ".join(root["acts_as"] for root in one["roots"]) or "none yet"
+    roles = ", ".join(root["acts_as"] for root in one["roots"]) or "none"
     last = _at(one["last_channel"]) if one["last_channel"] else "never"
     return one["name"], "yes" if one["agreed"] else "no", last, roles
 
 
 def _roots(one: Seen) -> str:
     """The SHA-256 of each in full, on a line of its own: two people compare them by voice."""
-    return "\n".join(f"{root['acts_as']} {root['sha256']}" for root in one["roots"])
+    lines = [f"{root['acts_as']} {root['sha256']}" for root in one["roots"]]
+    return "\n".join([*lines, ROOTS_DIFFER] if len({root["sha256"] for root in one["roots"]}) > 1 else lines)
 
 
 def _unusable(partners: Iterable[Seen]) -> Iterable[str]:

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from agents.core.effects import (
     Audit,
+    FillAnchor,
     MoveTransaction,
-    PinAnchor,
     RecordCertificate,
     RecordPartner,
     StoreMessage,
@@ -217,7 +217,7 @@ def unit_for_issued(
             ),
             reply,
             RecordPartner(key.partner, at, endpoint=accepted.endpoint),
-            PinAnchor(key.partner, Role.ISSUER, Fingerprint.of(accepted.anchor), accepted.anchor, at),
+            FillAnchor(key.partner, Role.ISSUER, accepted.anchor),
             Audit(at, "issued", key.partner, key.id, f"serial {accepted.serial}"),
         )
     )
@@ -225,9 +225,9 @@ def unit_for_issued(
 
 def unit_for_no_certificate(answer: Answer, before: State, result: Pending | Refused, now: datetime) -> Unit:
     """What a reply records that brings no certificate. Its root has been seen now, and is kept whole."""
-    pin = PinAnchor(answer.message.sender, Role.ISSUER, Fingerprint.of(answer.root), answer.root, now)
+    seen = FillAnchor(answer.message.sender, Role.ISSUER, answer.root)
     event, problems = (Event.HELD, None) if isinstance(result, Pending) else (Event.DECLINED, result.problems)
-    return unit_for_move(answer.key, before, event, now, problems, answer.kept(now), pin)
+    return unit_for_move(answer.key, before, event, now, problems, answer.kept(now), seen)
 
 
 def unit_for_unacceptable(

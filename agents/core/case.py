@@ -18,13 +18,11 @@ from protocol.transaction import Role, State
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """What we know of an organisation that asks: the roots pinned for it, and our agreement with it if there is one."""
+    """What we know of an organisation that asks: the roots pinned for it as a requester, and our agreement with it if
+    there is one."""
 
     name: OrganisationName
     anchors: frozenset[Fingerprint]
-    """Roots that are pinned for it as a requester: they alone authenticate it."""
-    elsewhere: frozenset[Fingerprint]
-    """Roots that are pinned for it as an issuer. They admit nothing here; but an organisation has one root."""
     policy: Policy | None
 
 
@@ -88,16 +86,15 @@ def _require_known(request: EnrollmentRequest) -> None:
 
 
 def authenticate(case: Case, requester: Requester, invitation: IssuedInvitation | None, now: datetime) -> None:
-    """Decide whether the sender is who it says: its root is pinned for it as a requester, or it proves that it holds
-    our invitation. That we enroll with an organisation of its name vouches for nothing: we know that one's root from an
-    invitation, which anybody can make.
+    """Decide whether the sender is who it says: its root is pinned for it as a requester, or none is and it proves that
+    it holds our invitation. What is pinned for its name as an issuer counts neither for nor against it: we know that
+    root from an invitation, which anybody can make.
 
     Raises `ProtocolError` with what the requester's operator should do.
     """
     root, proof, message = Fingerprint.of(case.opened.root), case.request.invitation, case.opened.message
-    pinned = requester.anchors | requester.elsewhere
-    if pinned and root not in pinned:
-        _refuse_other_root(root, requester.name, pinned)
+    if requester.anchors and root not in requester.anchors:
+        _refuse_other_root(root, requester)
     if proof is not None:
         check_proof(
             proof,
@@ -112,11 +109,13 @@ def authenticate(case: Case, requester: Requester, invitation: IssuedInvitation 
         _refuse_stranger(requester.name)
 
 
-def _refuse_other_root(root: Fingerprint, name: OrganisationName, pinned: frozenset[Fingerprint]) -> None:
+def _refuse_other_root(root: Fingerprint, requester: Requester) -> None:
     got = f"an agent identity under the root {root}"
-    allowed = f"the root pinned for {name}: {', '.join(sorted(pinned))}"
+    allowed = f"the root pinned for {requester.name}: {', '.join(sorted(requester.anchors))}"
     fix = (
-        "If your root was replaced on purpose, ask the issuer's operator to remove the old one; else check AGENT_HOME."
+        "Check AGENT_HOME. If your root was replaced on purpose, no invitation changes that: first have the issuer's "
+        f"operator remove the old root (`agent unpin {requester.name} --as requester`), then enroll with a new "
+        "invitation."
     )
     raise EnvelopeError(problem(ProblemCode.SIGNER_NOT_TRUSTED, "sender", got, allowed, fix))
 
@@ -126,7 +125,7 @@ def _refuse_stranger(name: OrganisationName) -> None:
         "If a first request of yours is pending, wait until it is granted. Else enroll with an invitation: ask the "
         "issuer's operator for one (`agent invite`)."
     )
-    got = f"{name}, which has not enrolled here before"
+    got = f"{name}, for which no root is pinned here"
     raise EnvelopeError(problem(ProblemCode.NOT_AUTHORIZED, "sender", got, "a known partner, or an invitation", fix))
 
 

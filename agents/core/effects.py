@@ -111,13 +111,32 @@ class RecordPartner:
 class PinAnchor:
     """Trust `certificate` (DER, self-signed) or, until it is seen, only its `fingerprint`, for this partner and no
     other, and only where the partner `acts_as` requester or issuer. Idempotent; fills in the certificate of a pinned
-    fingerprint. Conflicts if the partner has another anchor, in whatever role."""
+    fingerprint. Conflicts if the partner has another anchor in this role."""
 
     partner: OrganisationName
     acts_as: Role
     fingerprint: Fingerprint
     certificate: bytes | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FillAnchor:
+    """Keep the certificate (DER) of an anchor that was pinned by its fingerprint alone. Trusts nothing anew: where the
+    anchor is not pinned, be it because it was just removed, this changes nothing."""
+
+    partner: OrganisationName
+    acts_as: Role
+    certificate: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UnpinAnchor:
+    """Trust this root no longer where the partner `acts_as` requester or issuer. Conflicts if it is not pinned."""
+
+    partner: OrganisationName
+    acts_as: Role
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +266,8 @@ Effect = (
     | MarkShown
     | RecordPartner
     | PinAnchor
+    | FillAnchor
+    | UnpinAnchor
     | RecordInvitation
     | WithdrawInvitations
     | ConsumeInvitation

@@ -110,8 +110,7 @@ class Answering:
         return verdict
 
     def _requester(self, name: OrganisationName) -> Requester:
-        partners = self._partners
-        return Requester(name, partners.pinned(name), partners.pinned_elsewhere(name), self._policy_of(name))
+        return Requester(name, self._partners.pinned(name), self._policy_of(name))
 
     def _context(self, case: Case, csr: CertificationRequest, known: Known) -> Context:
         seconds = case.request.lifetime_seconds

@@ -22,8 +22,7 @@ def require_usable(invitation: Invitation, us: OrganisationName, ledger: Ledger,
     """Judge an invitation; nothing is recorded.
 
     Raises `InvitationError` if it has expired, is for another organisation, or claims to come from ours; `StateError`
-    if the issuer is known here under another root, in whatever role: trust that was pinned is never replaced by an
-    invitation alone.
+    if another root is pinned for the issuer here: trust that was pinned is never replaced by an invitation alone.
     """
     if invitation.requester != us:
         fix = f"Give it to {invitation.requester}, or choose the right agent with --home."
@@ -39,7 +38,8 @@ def require_usable(invitation: Invitation, us: OrganisationName, ledger: Ledger,
         got = f"an invitation that expired {late.total_seconds():.0f} s ago"
         raise InvitationError(problem(ProblemCode.BAD_TIME, "invitation", got, "one that has not expired", fix))
     partner = ledger.partner(invitation.issuer)
-    if partner and partner.anchors and invitation.root not in {one.fingerprint for one in partner.anchors}:
+    pinned = partner.pinned_as(Role.ISSUER) if partner else frozenset()
+    if pinned and invitation.root not in pinned:
         raise _another_root(invitation)
 
 
@@ -58,7 +58,8 @@ def take_in(invitation: Invitation, us: OrganisationName, ledger: Ledger, clock:
 def _another_root(invitation: Invitation) -> StateError:
     return StateError(
         f"{invitation.issuer} is known here under another root than the invitation's ({invitation.root}). "
-        "Ask its operator whether the root was replaced on purpose, and compare fingerprints by telephone."
+        "Ask its operator whether the root was replaced on purpose, and compare fingerprints by telephone. If it was, "
+        f"remove the old one by `agent unpin {invitation.issuer} --as issuer`, then use the invitation again."
     )
 
 
@@ -66,7 +67,9 @@ def require_known(issuer: OrganisationName, ledger: Ledger) -> None:
     """Raises `ConfigurationError` if nothing pins a root for `issuer` as an issuer here."""
     partner = ledger.partner(issuer)
     if partner is None or not partner.pinned_as(Role.ISSUER):
-        raise ConfigurationError(f"{issuer} is not known here. Enroll with its invitation first (--invitation FILE).")
+        raise ConfigurationError(
+            f"no root is pinned for {issuer} here. Enroll with a new invitation of its (--invitation FILE)."
+        )
 
 
 def begin(

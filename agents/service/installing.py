@@ -34,7 +34,7 @@ from agents.service.rotation import PAGE, Rotation
 from agents.service.stored import granted
 from agents.service.workplace import Workplace
 from protocol.envelope import Sealer
-from protocol.errors import Problem
+from protocol.errors import Problem, ProtocolError
 from protocol.messages import Delivered, Rejected, Verified
 from protocol.names import OrganisationName, SerialNumber, TransactionId
 from protocol.transaction import Event, Role, State, states_before
@@ -118,7 +118,13 @@ class Installing:
             raise TypeError(f"the ledger does not know {self._issuer}")
         anchors = partner.certificates_as(Role.ISSUER)
         # As it was accepted: the path was judged at the moment from which the transaction is issued.
-        chain = verified_chain(answer, partner.pinned_as(Role.ISSUER), record.updated_at)
+        try:
+            chain = verified_chain(answer, partner.pinned_as(Role.ISSUER), record.updated_at)
+        except ProtocolError as error:
+            raise NotVerifiedError(
+                f"the root under which {self._issuer} issued the certificate is not pinned any more: it was removed "
+                "here meanwhile (`agent unpin`)."
+            ) from error
         self._store.stage(self._issuer, certificate.serial, certificate.certificate, chain, anchors, _own_key(record))
         self._log.info(
             "credential installed", transaction=record.key.id, partner=self._issuer, serial=certificate.serial

@@ -16,12 +16,12 @@ from protocol.path import load_certificate
 from protocol.transaction import Role
 
 REMEMBERED_SECONDS = 1.0
-"""How long an answer of the ledger is used: a withdrawn partner is refused after this at the latest."""
+"""How long an answer of the ledger is used: a partner whose root was removed is refused after this at the latest."""
 
 
 class Partners:
     """What the ledger knows of partners that act as requesters, or as issuers: a root that is pinned for the one role
-    is no anchor in the other. Used by one thread."""
+    counts for nothing in the other. Used by one thread."""
 
     def __init__(self, place: Workplace, acts_as: Role) -> None:
         self._ledger, self._clock, self._acts_as = place.ledger, place.clock, acts_as
@@ -38,20 +38,12 @@ class Partners:
 
     def pinned(self, name: OrganisationName) -> frozenset[Fingerprint]:
         """Fingerprints of the partner's pinned roots."""
-        return self._pinned(name, self._acts_as)
-
-    def pinned_elsewhere(self, name: OrganisationName) -> frozenset[Fingerprint]:
-        """Fingerprints of the roots that are pinned for the partner in the other role, where they are no anchors."""
-        other = Role.ISSUER if self._acts_as is Role.REQUESTER else Role.REQUESTER
-        return self._pinned(name, other)
+        record = self.record(name)
+        return record.pinned_as(self._acts_as) if record else frozenset()
 
     def forget(self) -> None:
         """Ask the ledger anew: something was just recorded."""
         self._known.clear()
-
-    def _pinned(self, name: OrganisationName, role: Role) -> frozenset[Fingerprint]:
-        record = self.record(name)
-        return record.pinned_as(role) if record else frozenset()
 
     def _look_up(self, name: OrganisationName) -> tuple[PartnerRecord | None, Sequence[x509.Certificate]]:
         if self._clock.monotonic() >= self._until:

@@ -65,7 +65,8 @@ def _leads_elsewhere(end: x509.Certificate, intermediates: Certificates, anchors
     if end.subject == end.issuer:
         got = f"a path to the root with SHA-256 {_fingerprint(end)}, {_name(end.subject)}"
         fix = (
-            "Compare both fingerprints with the partner; if a root was replaced on purpose, exchange a new invitation."
+            "Compare both fingerprints with the partner. If a root was replaced on purpose, whoever pinned the old one "
+            "removes it (`agent unpin`); then exchange a new invitation."
         )
     elif any(one.subject == end.issuer for one in (*anchors, *intermediates)):
         got = f"a signature that no certificate named {_name(end.issuer)} verifies"

@@ -23,11 +23,13 @@ from kit.ledger_units import (
     noted,
     opened,
     pinned,
+    seen,
     serial,
     shown,
     stored,
     transaction_id,
     unit,
+    unpinned,
 )
 
 from agents.adapters.ledger.statements import QUARANTINE_MAX
@@ -347,18 +349,50 @@ def test_a_partner_with_an_anchor_gets_no_other_one(ledger):
     assert [anchor.fingerprint for anchor in ledger.partner(PARTNER).anchors] == [Fingerprint.of(b"root")]
 
 
-def test_an_anchor_is_pinned_for_one_role_and_no_other_root_for_the_other(ledger):
+def test_an_anchor_is_pinned_for_one_role_whatever_is_pinned_for_the_other(ledger):
     root = Fingerprint.of(b"root")
     assert commit(ledger, pinned(b"root", acts_as=Role.ISSUER, certificate=None))
     assert (ledger.partner(PARTNER).pinned_as(Role.ISSUER), ledger.partner(PARTNER).pinned_as(Role.REQUESTER)) == (
         {root},
         frozenset(),
     )
-    assert not commit(ledger, pinned(b"forged"))
-    assert commit(ledger, pinned(b"root"))
+    assert commit(ledger, pinned(b"another"))
     partner = ledger.partner(PARTNER)
-    assert partner.pinned_as(Role.ISSUER) == partner.pinned_as(Role.REQUESTER) == {root}
-    assert (partner.certificates_as(Role.ISSUER), partner.certificates_as(Role.REQUESTER)) == ((), (b"root",))
+    assert (partner.pinned_as(Role.ISSUER), partner.pinned_as(Role.REQUESTER)) == ({root}, {Fingerprint.of(b"another")})
+    assert (partner.certificates_as(Role.ISSUER), partner.certificates_as(Role.REQUESTER)) == ((), (b"another",))
+
+
+def test_an_anchor_that_was_seen_is_filled_in_where_it_is_pinned_and_pins_nothing(ledger):
+    assert commit(ledger, seen(b"root"))
+    assert ledger.partner(PARTNER) is None
+    assert commit(ledger, pinned(b"root", certificate=None))
+    assert commit(ledger, seen(b"forged"), seen(b"root", acts_as=Role.ISSUER), seen(b"root", partner=OTHER))
+    assert ledger.partner(PARTNER).anchors == (AnchorRecord(Role.REQUESTER, Fingerprint.of(b"root"), None),)
+    assert commit(ledger, seen(b"root"))
+    assert ledger.partner(PARTNER).anchors == (AnchorRecord(Role.REQUESTER, Fingerprint.of(b"root"), b"root"),)
+
+
+def test_an_anchor_is_removed_in_one_role_and_another_can_then_be_pinned(ledger):
+    assert commit(ledger, pinned(b"root"), pinned(b"root", acts_as=Role.ISSUER), pinned(b"root", partner=OTHER))
+    assert commit(ledger, unpinned(b"root"))
+    assert ledger.partner(PARTNER).anchors == (AnchorRecord(Role.ISSUER, Fingerprint.of(b"root"), b"root"),)
+    assert len(ledger.partner(OTHER).anchors) == 1
+    assert commit(ledger, pinned(b"another"))
+    assert ledger.partner(PARTNER).pinned_as(Role.REQUESTER) == {Fingerprint.of(b"another")}
+
+
+@pytest.mark.parametrize("changes", [{"acts_as": Role.ISSUER}, {"partner": OTHER}])
+def test_an_anchor_that_is_not_pinned_cannot_be_removed(ledger, changes):
+    assert commit(ledger, pinned(b"root"), fx.RecordPartner(OTHER, NOW))
+    assert not commit(ledger, unpinned(b"root", **changes))
+    assert not commit(ledger, unpinned(b"another"))
+    assert commit(ledger, unpinned(b"root"))
+    assert not commit(ledger, unpinned(b"root"))
+
+
+def test_an_anchor_is_replaced_by_effects_in_their_order_within_one_commit(ledger):
+    assert commit(ledger, pinned(b"root"), unpinned(b"root"), pinned(b"another"))
+    assert ledger.partner(PARTNER).pinned_as(Role.REQUESTER) == {Fingerprint.of(b"another")}
 
 
 def test_two_partners_may_have_the_same_anchor_and_each_has_its_own(ledger):

@@ -66,7 +66,7 @@ def test_a_used_invitation_is_good_for_nobody_else(issuing):
     # A second organisation with the same name, that is, with another root.
     twin = issuing.organisation(requester.name, "twin")
     refused = twin.run("enroll", "--invitation", invitation, "--dns", issuing.name("c", requester)).expect(1)
-    refused.says("an agent identity under the root", "the root pinned for", "ask the issuer's operator")
+    refused.says("an agent identity under the root", "the root pinned for", "have the issuer's operator remove")
     assert len(issuing.issuer.transactions(partner=requester.name, state="confirmed")) == 2
 
 

@@ -66,7 +66,7 @@ def test_a_dry_run_judges_the_invitation_as_an_enrollment_does(workplace):
         late.expect(2).says("an invitation that expired", "Ask the issuer's operator for a new one")
     for also in ((), ("--dry-run",)):
         unknown = ("enroll", "--issuer", "client-x", *NAMES, *also)
-        agent(*unknown, AGENT_HOME=str(workplace / "client-b")).expect(2).says("client-x is not known here")
+        agent(*unknown, AGENT_HOME=str(workplace / "client-b")).expect(2).says("no root is pinned for client-x here")
 
 
 def test_a_dry_run_shows_the_plan_and_takes_nothing_in(workplace):

@@ -71,6 +71,14 @@ def pinned(data: bytes, **changes: Any) -> fx.PinAnchor:
     return replace(fx.PinAnchor(PARTNER, Role.REQUESTER, Fingerprint.of(data), data, NOW), **changes)
 
 
+def seen(data: bytes, **changes: Any) -> fx.FillAnchor:
+    return replace(fx.FillAnchor(PARTNER, Role.REQUESTER, data), **changes)
+
+
+def unpinned(data: bytes, **changes: Any) -> fx.UnpinAnchor:
+    return replace(fx.UnpinAnchor(PARTNER, Role.REQUESTER, Fingerprint.of(data)), **changes)
+
+
 def noted(detail: str = "detail") -> fx.Audit:
     return fx.Audit(NOW, "noted", None, None, detail)
 

@@ -74,6 +74,8 @@ WRITES: Mapping[type[fx.Effect], Encode] = MappingProxyType(
         fx.MarkShown: _each(st.mark_shown, r.shown),
         fx.RecordPartner: _each(st.upsert_partner, r.partner),
         fx.PinAnchor: _pin_anchor,
+        fx.FillAnchor: _each(st.fill_anchor, r.seen_anchor),
+        fx.UnpinAnchor: _each(st.unpin_anchor, r.removed_anchor, exact=True),
         fx.RecordInvitation: _each(st.insert_invitation, r.invitation, exact=True),
         fx.WithdrawInvitations: _each(st.withdraw_invitations, r.withdrawal),
         fx.ConsumeInvitation: _each(st.consume_invitation, r.used_invitation, exact=True),

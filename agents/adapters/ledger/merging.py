@@ -24,6 +24,8 @@ SUBJECT: Mapping[type[fx.Effect], Callable[[Any], Hashable]] = MappingProxyType(
         fx.MarkShown: lambda effect: (effect.issuer, effect.serial),
         fx.RecordPartner: lambda effect: ("partner", effect.name),
         fx.PinAnchor: lambda effect: ("partner", effect.partner),
+        fx.FillAnchor: lambda effect: ("partner", effect.partner),
+        fx.UnpinAnchor: lambda effect: ("partner", effect.partner),
         # What is withdrawn is named by partner, what is used by id, so these three keep their order altogether.
         fx.RecordInvitation: lambda _: "invitations",
         fx.WithdrawInvitations: lambda _: "invitations",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from agents.adapters.ledger.values import micros, problems_json, words_json
 from agents.core import effects as fx
+from protocol.names import Fingerprint
 from protocol.transaction import State
 
 Row = dict[str, str | int | bytes | bool | None]
@@ -106,6 +107,24 @@ def anchor(effect: fx.PinAnchor) -> Row:
         "fingerprint": str(effect.fingerprint),
         "certificate": effect.certificate,
         "pinned_at": micros(effect.at),
+    }
+
+
+def seen_anchor(effect: fx.FillAnchor) -> Row:
+    """Of `fill_anchor`."""
+    return _anchor_key(effect, Fingerprint.of(effect.certificate)) | {"seen": effect.certificate}
+
+
+def removed_anchor(effect: fx.UnpinAnchor) -> Row:
+    """Of `unpin_anchor`."""
+    return _anchor_key(effect, effect.fingerprint)
+
+
+def _anchor_key(effect: fx.FillAnchor | fx.UnpinAnchor, fingerprint: Fingerprint) -> Row:
+    return {
+        "key_partner": str(effect.partner),
+        "key_role": str(effect.acts_as),
+        "key_fingerprint": str(fingerprint),
     }
 
 

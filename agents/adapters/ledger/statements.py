@@ -173,13 +173,14 @@ def ensure_partner(insert: Insert) -> ClauseElement:
 
 
 def pin_anchor(insert: Insert) -> ClauseElement:
-    """Changes a row, be it to the same value, unless the partner has another anchor, in whatever role."""
+    """Changes a row, be it to the same value, unless the partner has another anchor in this role."""
     a = s.anchors.c
-    partner, fingerprint = bindparam("partner", type_=s.Words), bindparam("fingerprint", type_=s.Words)
-    other = exists().where(a.partner == partner, a.fingerprint != fingerprint)
+    key = (a.partner, a.acts_as, a.fingerprint)
+    partner, acts_as, fingerprint = (bindparam(column.name, type_=s.Words) for column in key)
+    other = exists().where(a.partner == partner, a.acts_as == acts_as, a.fingerprint != fingerprint)
     row = (
         partner,
-        bindparam("acts_as", type_=s.Words),
+        acts_as,
         fingerprint,
         bindparam("certificate", type_=a.certificate.type),
         bindparam("pinned_at", type_=s.Moment),
@@ -191,6 +192,21 @@ def pin_anchor(insert: Insert) -> ClauseElement:
         index_elements=["partner", "acts_as", "fingerprint"],
         set_={"certificate": func.coalesce(a.certificate, new.excluded.certificate)},
     )
+
+
+def fill_anchor(_: Insert) -> ClauseElement:
+    """The first certificate stands."""
+    a = s.anchors.c
+    return (
+        update(s.anchors)
+        .where(*_is_anchor(), a.certificate.is_(None))
+        .values(certificate=bindparam("seen", type_=a.certificate.type))
+    )
+
+
+def unpin_anchor(_: Insert) -> ClauseElement:
+    """Changes no row if the anchor is not pinned."""
+    return delete(s.anchors).where(*_is_anchor())
 
 
 def mark_published(_: Insert) -> ClauseElement:
@@ -246,6 +262,15 @@ def prune_quarantine(_: Insert) -> ClauseElement:
 def _plain(insert: Insert, table: Table, without: set[str] | frozenset[str] = frozenset()) -> Insertion:
     """Insert a row of all columns but some. Inline: nothing is asked back from the database."""
     return insert(table).values({c.name: bindparam(c.name) for c in table.c if c.name not in without}).inline()
+
+
+def _is_anchor() -> tuple[ColumnElement[bool], ...]:
+    a = s.anchors.c
+    return (
+        a.partner == bindparam("key_partner"),
+        a.acts_as == bindparam("key_role"),
+        a.fingerprint == bindparam("key_fingerprint"),
+    )
 
 
 def _is_message() -> tuple[ColumnElement[bool], ...]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agents.cli.output import WIDTH
-from agents.cli.overviews import PROBLEMS_HINT, text_of
+from agents.cli.overviews import PROBLEMS_HINT, ROOTS_DIFFER, text_of
 
 NOW = datetime(2026, 11, 23, 22, 18, tzinfo=UTC)
 SERIAL = "f" * 40
@@ -140,10 +140,11 @@ def test_a_partner_is_shown_with_whether_we_issue_to_it_and_when_the_channel_was
     assert line_with(text, "client-c").split() == ["client-c", said, "2026-11-23", "22:18", "UTC", "issuer"]
 
 
-def test_a_pinned_root_is_shown_whole_since_people_compare_it():
-    roots = [{"acts_as": "issuer", "sha256": "cd" * 32}, {"acts_as": "requester", "sha256": "ef" * 32}]
-    lines = shown(partners=[partner(roots=roots)]).splitlines()
-    assert lines[-2:] == [f"    issuer {'cd' * 32}", f"    requester {'ef' * 32}"]
+@pytest.mark.parametrize(("other", "remark"), [("cd", []), ("ef", [f"    {ROOTS_DIFFER}"])])
+def test_pinned_roots_are_shown_whole_since_people_compare_them_and_it_is_said_where_they_differ(other, remark):
+    roots = [{"acts_as": "issuer", "sha256": "cd" * 32}, {"acts_as": "requester", "sha256": other * 32}]
+    _, text = shown(partners=[partner(roots=roots)]).split("root pinned as\n")
+    assert text.splitlines()[1:] == [f"    issuer {'cd' * 32}", f"    requester {other * 32}", *remark]
 
 
 def test_what_never_was_is_said_so():
@@ -152,7 +153,6 @@ def test_what_never_was_is_said_so():
         "no",
         "never",
         "none",
-        "yet",
     ]
 
 

@@ -10,8 +10,8 @@ from kit.envelopes import TRANSACTION, B, C, der
 from agents.core.answers import BACKDATE_MAX, accept, unit_for_issued, verified_chain
 from agents.core.effects import (
     Audit,
+    FillAnchor,
     MoveTransaction,
-    PinAnchor,
     RecordCertificate,
     RecordPartner,
     StoreMessage,
@@ -194,7 +194,7 @@ def test_an_accepted_answer_is_recorded_in_one_unit(before):
             record,
             REPLY,
             RecordPartner(C, LATER, endpoint=ENDPOINT),
-            PinAnchor(C, Role.ISSUER, next(iter(PINNED)), der(ROOT.certificate), LATER),
+            FillAnchor(C, Role.ISSUER, der(ROOT.certificate)),
             Audit(LATER, "issued", C, TRANSACTION, f"serial {accepted.serial}"),
         )
     )

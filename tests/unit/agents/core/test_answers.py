@@ -14,7 +14,7 @@ from agents.core.answers import (
     unit_for_unacceptable,
     why_unusable,
 )
-from agents.core.effects import Audit, MoveTransaction, PinAnchor, StoreMessage, TransactionKey, Unit
+from agents.core.effects import Audit, FillAnchor, MoveTransaction, StoreMessage, TransactionKey, Unit
 from protocol.errors import ProblemCode, problem
 from protocol.messages import EnrollmentAcknowledgement, EnrollmentReply, Pending, Refused
 from protocol.names import Fingerprint
@@ -27,7 +27,7 @@ FAULT = problem(ProblemCode.NOT_AUTHORIZED, "names", "x", "y", "Ask.")
 HELD = EnrollmentReply(request_digest=DIGEST, result=Pending(reason="a person"))
 REFUSED = EnrollmentReply(request_digest=DIGEST, result=Refused(problems=(FAULT,)))
 KEPT = StoreMessage(KEY, "enrollment.reply", b"sealed", NOW, outgoing=False, issuer=C)
-PIN = PinAnchor(C, Role.ISSUER, Fingerprint.of(ROOT), ROOT, NOW)
+SEEN = FillAnchor(C, Role.ISSUER, ROOT)
 
 
 def answer(body=HELD, root=ROOT, **changes):
@@ -87,13 +87,13 @@ def test_the_first_acknowledgement_is_news_and_one_that_withdraws_it(known, said
 def test_a_reply_that_the_request_is_held_moves_it_and_keeps_the_root():
     move = MoveTransaction(KEY, State.SENT, State.PENDING, NOW)
     audit = Audit(NOW, "pending", C, TRANSACTION, "held for approval")
-    assert unit_for_no_certificate(answer(), State.SENT, HELD.result, NOW) == Unit((move, KEPT, PIN, audit))
+    assert unit_for_no_certificate(answer(), State.SENT, HELD.result, NOW) == Unit((move, KEPT, SEEN, audit))
 
 
 def test_a_refusal_ends_the_request_with_its_problems():
     move = MoveTransaction(KEY, State.SENT, State.REFUSED, NOW, problems=(FAULT,))
     audit = Audit(NOW, "refused", C, TRANSACTION, "refused")
-    assert unit_for_no_certificate(answer(), State.SENT, REFUSED.result, NOW) == Unit((move, KEPT, PIN, audit))
+    assert unit_for_no_certificate(answer(), State.SENT, REFUSED.result, NOW) == Unit((move, KEPT, SEEN, audit))
 
 
 def test_a_certificate_that_is_not_accepted_ends_the_request_and_its_issuer_is_told():

@@ -105,6 +105,7 @@ def test_an_invitation_never_replaces_a_pinned_root(world):
     with pytest.raises(StateError, match="another root") as caught:
         take_in(replace(invitation, root=Fingerprint.of(b"another")), B, world.b.ledger, world.clock)
     assert "telephone" in str(caught.value)
+    assert "`agent unpin client-c --as issuer`" in str(caught.value)
     assert [one.fingerprint for one in world.b.ledger.partner(C).anchors] == [world.issuer.root]
 
 

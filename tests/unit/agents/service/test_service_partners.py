@@ -3,7 +3,7 @@
 import pytest
 from kit.envelopes import B, der
 
-from agents.core.effects import PinAnchor, RecordPartner, Unit
+from agents.core.effects import PinAnchor, RecordPartner, Unit, UnpinAnchor
 from agents.service.partners import REMEMBERED_SECONDS, Partners
 from protocol.transaction import Role
 
@@ -54,6 +54,12 @@ def test_what_was_just_recorded_is_seen_when_it_is_asked_for(world, partners, pi
 def test_a_root_that_is_pinned_for_the_other_role_is_no_anchor(world, partners, pin):
     pin(der(world.b.organisation.root.certificate), Role.ISSUER)
     assert (partners.pinned(B), partners.anchors_of(B)) == (frozenset(), [])
-    assert partners.pinned_elsewhere(B) == {world.b.root}
-    issuers = Partners(world.issuer.place, Role.ISSUER)
-    assert (issuers.pinned(B), issuers.pinned_elsewhere(B)) == ({world.b.root}, frozenset())
+    assert Partners(world.issuer.place, Role.ISSUER).pinned(B) == {world.b.root}
+
+
+def test_a_root_that_was_removed_is_no_anchor_any_more_after_a_moment(world, partners, pin):
+    pin(der(world.b.organisation.root.certificate))
+    assert partners.pinned(B) == {world.b.root}
+    world.issuer.ledger.commit([Unit((UnpinAnchor(B, Role.REQUESTER, world.b.root),))])
+    world.clock.move(seconds=REMEMBERED_SECONDS)
+    assert (partners.pinned(B), partners.anchors_of(B)) == (frozenset(), [])

@@ -91,7 +91,7 @@ def test_a_denied_stranger_is_told_to_get_a_new_invitation_and_can_enroll_with_i
     world.issuer.work()
     with_the_same, without, with_a_new_one = results(world)[2:]
     assert "already used by transaction" in with_the_same.problems[0].got
-    assert "has not enrolled here before" in without.problems[0].got
+    assert "for which no root is pinned here" in without.problems[0].got
     assert isinstance(with_a_new_one, Pending)
 
 

@@ -19,6 +19,7 @@ from kit.ledger_units import (
     opened,
     pinned,
     stored,
+    unpinned,
 )
 
 from agents.adapters.ledger.encoding import WRITES
@@ -59,6 +60,7 @@ some_effects = some.lists(
         some.builds(invited, some.integers(1, 3)),
         some.builds(consumed, some.integers(1, 3), by=some.integers(1, 3)),
         some.builds(pinned, some.binary(min_size=1, max_size=1)),
+        some.builds(unpinned, some.binary(min_size=1, max_size=1)),
         some.builds(fx.RecordPartner, some.just(PARTNER), some.just(NOW)),
         some.builds(stored, some.integers(1, 3)),
         some.builds(fx.MarkUnpublished, some.builds(key, some.integers(1, 3)), some.just(REPLY)),
