@@ -1,4 +1,4 @@
-"""Every command of the README runs as it is pasted, in its order, and shows what the README says it shows.
+"""Every command of the README, and of what it says on operating, runs as it is pasted and shows what it says it shows.
 
 Replaced are the ports, so that nothing else on the machine is in the way, and the directory in which the reader begins.
 """
@@ -26,6 +26,8 @@ from protocol.names import OrganisationName
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
 SECTIONS = sections(TEXT)
+OPERATING_TEXT = (ROOT / "docs/OPERATING.md").read_text()
+OPERATING = sections(OPERATING_TEXT)
 BY_HAND = [name for name in SECTIONS if re.match(r"[1-4]\. ", name)]
 (OWN_BROKER,) = (name for name in SECTIONS if name.startswith("5. "))
 (SIMULATION,) = (name for name in SECTIONS if name.startswith("7. "))
@@ -125,6 +127,12 @@ def test_a_broker_of_ones_own_works_as_it_is_pasted(reader_of, breakable_broker)
     reader.terminals["Terminal 5"].close()
 
 
+def test_a_broker_with_tls_only_is_certified_as_it_is_pasted(reader_of):
+    reader = reader_of()
+    reader.follow(OPERATING["A broker that takes TLS only"])
+    reader.terminals["Terminal 8"].wait(None)
+
+
 def test_the_simulation_works_as_it_is_pasted(reader_of):
     if isinstance(find_broker({}), Nothing):
         pytest.skip("needs an installed RabbitMQ or Docker: a simulation breaks a broker of its own")
@@ -161,8 +169,8 @@ def test_who_only_enrolls_needs_what_the_readme_says(scene):
     requester.start()
 
 
-def test_the_service_that_the_readme_shows_runs_what_it_installs(tmp_path):
-    install, by_hand, service = SECTIONS["Install it, and keep it running"]
+def test_the_service_that_is_shown_runs_what_is_installed(tmp_path):
+    install, by_hand, service = OPERATING["Install it, and keep it running"]
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str
     unit.read_string(service.text)
@@ -201,7 +209,7 @@ def test_the_first_screen_shows_what_the_demonstration_says():
 
 def test_every_command_and_exit_status_is_explained():
     commands_named = {command.name for group in TABLE.values() for command in group}
-    assert {name for name in commands_named if f"agent {name}" not in TEXT} == {"demo"}
+    assert {name for name in commands_named if f"agent {name}" not in TEXT + OPERATING_TEXT} == {"demo"}
     table = {int(number) for number in re.findall(r"^\| (\d+) \|", TEXT, re.MULTILINE)}
     assert table == set(ExitCode) - {ExitCode.READER_GONE}
 
