@@ -113,7 +113,8 @@ def _refuse_other_root(root: Fingerprint, requester: Requester) -> None:
     got = f"an agent identity under the root {root}"
     allowed = f"the root pinned for {requester.name}: {', '.join(sorted(requester.anchors))}"
     fix = (
-        "Check AGENT_HOME. If your root was replaced on purpose, no invitation changes that: first have the issuer's "
+        "Check AGENT_HOME. If you have never enrolled there, somebody else has, in your name: tell the issuer's "
+        "operator at once. If your root was replaced on purpose, no invitation changes that: first have the issuer's "
         f"operator remove the old root (`agent unpin {requester.name} --as requester`), then enroll with a new "
         "invitation."
     )

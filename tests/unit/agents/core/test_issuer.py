@@ -148,6 +148,7 @@ def test_another_root_than_the_pinned_one_is_refused_also_with_a_good_invitation
     assert Fingerprint.of(ROOT) in found.allowed
     assert "`agent unpin client-b --as requester`" in found.fix
     assert "then enroll with a new invitation" in found.fix
+    assert "somebody else has, in your name: tell the issuer's operator at once" in found.fix
 
 
 def test_a_proof_for_another_root_is_refused():
