@@ -81,6 +81,20 @@ def test_a_root_stays_pinned_for_the_roles_that_the_ledger_proves(empty_url):
     ledger.close()
 
 
+def test_an_issuers_broker_is_found_where_an_older_invitation_said_it_is(empty_url):
+    rows = (
+        *known("client-c", "amqps://broker.example:5671/enroll.client-c"),
+        *known("client-d", "amqp://broker.example"),
+        *known("client-e"),
+    )
+    make_old_ledger(empty_url, "0001", *rows)
+    upgrade_ledger(empty_url)
+    ledger = open_ledger(empty_url)
+    found = [partner.broker for partner in ledger.partners()]
+    assert found == ["amqps://broker.example:5671", "amqp://broker.example:5672", None]
+    ledger.close()
+
+
 def test_a_request_from_before_names_no_invitation(empty_url):
     columns = "names, problems) VALUES (:id, 'client-c', 'requester', 'sent', :digest, 1, 1, 1, '[]', '[]')"
     row = {"id": str(key(1).id), "digest": str(ROOT)}

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """The migration that leaves the tables as they are written here."""
 
 Words = Text().with_variant(Text(collation="C"), "postgresql")
