@@ -15,11 +15,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from agents.config.reading import at_most, read_duration
 from agents.core.agreement import USAGES, Approval, CommonName, KeyReuse, Policy
 from agents.core.patterns import NamePattern, parse_pattern
-from agents.core.rules import RSA_BITS_MAXIMUM
 from agents.core.subject import BY_NAME
 from protocol.csr import KeyKind, NameKind, SubjectAttribute
 from protocol.errors import NameSyntaxError
 from protocol.messages import CSR_MAX
+from protocol.path import RSA_BITS_MAX, RSA_BITS_MIN
 
 NAMES_LIMIT = 100
 """Most names that any policy can allow in one certificate: as many as a channel statement can report."""
@@ -88,7 +88,7 @@ class Keys(_Section):
     """
 
     kinds: list[Annotated[KeyKind, Field(strict=False)]] = [KeyKind.P256, KeyKind.P384, KeyKind.ED25519, KeyKind.RSA]
-    rsa_minimum: Annotated[int, Field(ge=2048, le=RSA_BITS_MAXIMUM)] = 2048
+    rsa_minimum: Annotated[int, Field(ge=RSA_BITS_MIN, le=RSA_BITS_MAX)] = 2048
     reuse: Annotated[KeyReuse, Field(strict=False)] = KeyReuse.SAME_PARTNER
 
 

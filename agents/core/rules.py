@@ -15,9 +15,7 @@ from agents.core.subject import COMMON_NAME, label, type_of
 from protocol.csr import KeyKind, NameKind, SubjectName
 from protocol.errors import NameSyntaxError, Problem, ProblemCode, problem
 from protocol.names import DnsName
-
-RSA_BITS_MAXIMUM = 8192
-"""Larger keys cost every verifier more than they add."""
+from protocol.path import RSA_BITS_MAX
 
 COMMON_NAME_CHARACTERS_MAXIMUM = 64
 """ub-common-name, RFC 5280 appendix A.1."""
@@ -115,8 +113,8 @@ def key_is_allowed(candidate: Candidate) -> Iterator[Problem]:
     if key.kind not in policy.key_kinds:
         allowed = _listed("keys", policy.key_kinds)
         yield problem(ProblemCode.BAD_ALG, "public key", key.kind, allowed, "Generate a key of another kind.")
-    if key.kind is KeyKind.RSA and not policy.rsa_bits_minimum <= key.bits <= RSA_BITS_MAXIMUM:
-        allowed = f"RSA keys of {policy.rsa_bits_minimum} to {RSA_BITS_MAXIMUM} bits"
+    if key.kind is KeyKind.RSA and not policy.rsa_bits_minimum <= key.bits <= RSA_BITS_MAX:
+        allowed = f"RSA keys of {policy.rsa_bits_minimum} to {RSA_BITS_MAX} bits"
         fix = "Generate a key of an allowed size, or a P-256 key."
         yield problem(ProblemCode.BAD_ALG, "public key", f"RSA, {key.bits} bits", allowed, fix)
 

@@ -14,7 +14,6 @@ class Happening:
     """One thing that happened, `at` seconds from the start. The number is a request's, or 0."""
 
     at: float
-    who: str
     number: int
     what: str
 

@@ -128,17 +128,17 @@ class Simulation:
             for line in (line for tail in tails for line in tail.new()):
                 latest = time.monotonic()
                 if line["what"] != DONE:
-                    self._happened(line["at"] - self._started_at, line["requester"], line["number"], line["what"])
+                    self._happened(line["at"] - self._started_at, line["number"], line["what"])
         if not ended and not striker.faults:
             self._faults.append(f"requesters were at work, and nothing happened for {STALLED_SECONDS:.0f} s")
 
-    def _happened(self, at: float, who: str, number: int, what: str) -> None:
-        happening = Happening(round(at, 3), who, number, what)
+    def _happened(self, at: float, number: int, what: str) -> None:
+        happening = Happening(round(at, 3), number, what)
         self._happenings.append(happening)
         self._watch.happening(happening)
 
     def _decided(self, request: Request, allow: bool) -> None:  # noqa: FBT001 - `people.Decided`
-        self._happened(self._now(), request.issuer, request.number, "approved" if allow else "denied")
+        self._happened(self._now(), request.number, "approved" if allow else "denied")
 
     def _now(self) -> float:
         return self._clock.now().timestamp() - self._started_at

@@ -18,8 +18,7 @@ from agents.adapters import files
 from agents.adapters.keystore.authority import Authority, CaKey, Keyed
 from agents.core.pem import Block, belong_together, blocks, parse_certificates, parse_private_key
 from agents.errors import ConfigurationError, StateError
-from protocol.path import extension, is_issued_by
-from protocol.path.verify import RSA_BITS_MAX, RSA_BITS_MIN
+from protocol.path import RSA_BITS_MAX, RSA_BITS_MIN, extension, is_issued_by
 
 FILES_MAX = 200
 """Most files in a folder that is searched: a CA's folder has a dozen."""

@@ -13,7 +13,7 @@ from agents.simulation.outcome import Happening
 
 def told(progress, *happenings):
     for number, what in happenings:
-        progress.happening(Happening(1.0, "requester-0001", number, what))
+        progress.happening(Happening(1.0, number, what))
     return progress
 
 

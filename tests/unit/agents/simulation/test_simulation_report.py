@@ -56,9 +56,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page():
-    happenings = tuple(
-        Happening(at, GOOD.requester, GOOD.number, what) for at, what in enumerate(["created", "verified"])
-    )
+    happenings = tuple(Happening(at, GOOD.number, what) for at, what in enumerate(["created", "verified"]))
     outages = (Outage("link frozen", "link of issuer-1", 1.0, 4.0),)
     made = outcome(with_latency(2.5), happenings, outages)
     return Page(render(made, summarise(made)))
@@ -157,7 +155,7 @@ def test_percentiles(values, wanted):
 
 def test_transitions_are_counted_once_and_only_forwards():
     told = ["created", "sent", "verified", "verified", "sent", "replayed"]
-    happenings = tuple(Happening(at, GOOD.requester, GOOD.number, what) for at, what in enumerate(told))
+    happenings = tuple(Happening(at, GOOD.number, what) for at, what in enumerate(told))
     transitions = summarise(outcome(as_it_should_be(), happenings)).transitions
     assert transitions == {("created", "sent"): 1, ("sent", "verified"): 1}
 
