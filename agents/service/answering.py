@@ -50,8 +50,8 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What to record and what to send."""
+class Reply:
+    """What to record, and the sealed reply to send."""
 
     unit: Unit
     sealed: bytes
@@ -84,7 +84,7 @@ class Answering:
         """Have the CA sign what was approved. Raises `StateError` if it cannot."""
         return [alone(partial(self._sign, one), self._log, "signing a certificate") for one in judged]
 
-    def seal(self, cases: Sequence[Case], signed: Sequence[Signed]) -> list[Answer | Fault | None]:
+    def seal(self, cases: Sequence[Case], signed: Sequence[Signed]) -> list[Reply | Fault | None]:
         """Answer each request. None where there is nobody to answer: a sender that no agreement names."""
         pairs = zip(cases, signed, strict=True)
         return [alone(partial(self._answer, case, one), self._log, "sealing a reply") for case, one in pairs]
@@ -128,28 +128,28 @@ class Answering:
     def _sign(self, judged: Judged) -> Signed:
         return self._authority.sign(judged) if isinstance(judged, Approved) else judged
 
-    def _answer(self, case: Case, signed: Signed) -> Answer | Fault | None:
+    def _answer(self, case: Case, signed: Signed) -> Reply | Fault | None:
         now = self._clock.now()
         match signed:
             case Issuance():
                 sealed = self._seal(case.opened, self._authority.issued(signed))
                 self._say("certificate issued", case, serial=signed.serial, notes=signed.notes)
-                return Answer(unit_for_issued(case, signed, sealed, now), sealed)
+                return Reply(unit_for_issued(case, signed, sealed, now), sealed)
             case Held(reason=reason):
                 sealed = self._seal(case.opened, Pending(reason=reason))
                 self._say("request held", case)
-                return Answer(unit_for_pending(case, signed, sealed, now), sealed)
+                return Reply(unit_for_pending(case, signed, sealed, now), sealed)
             case Refused():
                 reply = refused(signed.problems)
                 sealed = self._seal(case.opened, reply)
                 self._say("request refused", case, why=[str(item) for item in reply.problems])
-                return Answer(unit_for_refused(case, reply.problems, sealed, now), sealed)
+                return Reply(unit_for_refused(case, reply.problems, sealed, now), sealed)
             case ProtocolError():
                 return self.turn_away(case.opened, signed)
             case Fault():
                 return signed
 
-    def turn_away(self, opened: Opened, error: ProtocolError) -> Answer | None:
+    def turn_away(self, opened: Opened, error: ProtocolError) -> Reply | None:
         """Refuse without recording a transaction: who asked is not proven. The answer goes to the partner of that name,
         whom we know from our own records, so nobody else can be made to receive it."""
         key = key_of(opened)
@@ -158,7 +158,7 @@ class Answering:
         if record is None or not record.agreed:
             return None
         audit = Audit(self._clock.now(), "turned away", key.partner, key.id, str(error))
-        return Answer(Unit((audit,)), self._seal(opened, refused(error.problems)))
+        return Reply(Unit((audit,)), self._seal(opened, refused(error.problems)))
 
     def conflicting(self, opened: Opened) -> bytes:
         """The sealed refusal of a transaction id that is in use for another request (RFC 9810: transactionIdInUse)."""

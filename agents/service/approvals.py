@@ -11,7 +11,7 @@ from agents.core.held import denied, distrusted, unit_for_expiry
 from agents.core.policy import Refused
 from agents.errors import ConfigurationError
 from agents.ports import TransactionRecord
-from agents.service.answering import Answer, Answering, Judged
+from agents.service.answering import Answering, Judged, Reply
 from agents.service.inbox import Inbox
 from agents.service.isolation import Fault, alone
 from agents.service.retries import Doubling, Retries
@@ -78,7 +78,7 @@ class Approvals:
         (recorded,) = self._ledger.commit([answer.unit])
         return recorded
 
-    def _answer(self, record: TransactionRecord) -> Answer | Fault | None:
+    def _answer(self, record: TransactionRecord) -> Reply | Fault | None:
         """None for a request that has expired: who sent it has given it up by then."""
         stored = self._ledger.message(record.key, "enrollment.request")
         opened, distrust = self._reopen(stored.body, record) if stored else (None, None)

@@ -14,7 +14,7 @@ from agents.core.case import Case, key_of, parse
 from agents.core.effects import StoreMessage, TransactionKey, Unit
 from agents.core.issuer import Unconfirmed, acknowledgement, unit_for_confirmation
 from agents.ports import CertificateRecord, Delivery, Outgoing, TransactionRecord
-from agents.service.answering import Answer, Answering
+from agents.service.answering import Answering, Reply
 from agents.service.inbox import Inbox, Letter, Unusable
 from agents.service.isolation import Fault, alone
 from agents.service.workplace import Workplace
@@ -82,11 +82,11 @@ class Handling:
                 reason = f"a message of type {body.type} that answers nothing on record here"
                 return self._dead(self._inbox.unusable(letter.delivery, reason))
 
-    def answered(self, letter: Letter, answer: Answer | Fault | None) -> Handled:
+    def answered(self, letter: Letter, answer: Reply | Fault | None) -> Handled:
         """A new request with its answer; None for one that nobody is told of."""
         message = letter.opened.message
         match answer:
-            case Answer(unit, sealed):
+            case Reply(unit, sealed):
                 reply = self._reply(message.sender, message.transaction, REPLY, sealed)
                 return Handled(letter.delivery, unit, reply, key_of(letter.opened))
             case Fault():
