@@ -1,8 +1,8 @@
 """The `agent` command: which commands there are. Each is imported only when it runs or shows its own help.
 
-A command is a plain function with typer annotations, in a file of its own. It takes `agents.cli.options.Home` and
-`AsJson`, prints through `agents.cli.output`, returns nothing or an `agents.cli.exits.ExitCode`, and raises the errors
-of `protocol.errors` and `agents.errors`, which `agents.cli.exits` explains.
+A command is a plain function with typer annotations. It takes `agents.cli.options.Home` and `AsJson`, prints through
+`agents.cli.output`, returns nothing or an `agents.cli.exits.ExitCode`, and raises the errors of `protocol.errors` and
+`agents.errors`, which `agents.cli.exits` explains.
 """
 
 from __future__ import annotations
