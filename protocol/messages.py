@@ -30,6 +30,12 @@ CHAIN_MAX = 4
 PROBLEMS_MAX = 32
 """Most problems in one refusal; an issuer that finds more says so in the last one."""
 
+SHOWN_TEXT_MAX = 1024
+"""Longest text for people (a reason, what one end of a channel saw), in characters."""
+
+SHOWN_NAMES_MAX = 100
+"""Most names of a certificate that one end of a channel says it saw."""
+
 NOTES_MAX, NOTE_MAX = 16, 200
 """Most notes with a certificate, and the characters of each; an issuer that has more says so in the last one."""
 
@@ -55,7 +61,7 @@ Problems = Annotated[tuple[Problem, ...], Field(min_length=1, max_length=PROBLEM
 Notes = Annotated[
     tuple[Annotated[str, Field(max_length=NOTE_MAX, pattern=PRINTABLE)], ...], Field(max_length=NOTES_MAX)
 ]
-ShownText = Annotated[str, Field(max_length=1024, pattern=PRINTABLE)]
+ShownText = Annotated[str, Field(max_length=SHOWN_TEXT_MAX, pattern=PRINTABLE)]
 
 
 class Model(BaseModel):
@@ -141,7 +147,7 @@ class PeerView(Model):
     certificate: Fingerprint
     serial: SerialNumber
     subject: ShownText
-    names: Annotated[tuple[ShownText, ...], Field(max_length=100)]
+    names: Annotated[tuple[ShownText, ...], Field(max_length=SHOWN_NAMES_MAX)]
     tls_version: ShownText
     cipher: ShownText
 

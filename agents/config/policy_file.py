@@ -18,11 +18,8 @@ from agents.core.patterns import NamePattern, parse_pattern
 from agents.core.subject import BY_NAME
 from protocol.csr import KeyKind, NameKind, SubjectAttribute
 from protocol.errors import NameSyntaxError
-from protocol.messages import CSR_MAX
+from protocol.messages import CSR_MAX, SHOWN_NAMES_MAX
 from protocol.path import RSA_BITS_MAX, RSA_BITS_MIN
-
-NAMES_LIMIT = 100
-"""Most names that any policy can allow in one certificate: as many as a channel statement can report."""
 
 LIFETIME_LIMIT = timedelta(days=3650)
 """Longest lifetime that any policy can allow; a root made by `agent init` lives no longer."""
@@ -69,7 +66,7 @@ class Names(_Section):
     uri: list[Annotated[NamePattern, PlainValidator(partial(_pattern, NameKind.URI))]] = []
     email: list[Annotated[NamePattern, PlainValidator(partial(_pattern, NameKind.EMAIL))]] = []
     ip: list[Annotated[NamePattern, PlainValidator(partial(_pattern, NameKind.IP))]] = []
-    maximum: Annotated[int, Field(ge=1, le=NAMES_LIMIT)] = 10
+    maximum: Annotated[int, Field(ge=1, le=SHOWN_NAMES_MAX)] = 10  # as many as a channel statement can report
 
 
 class Subject(_Section):

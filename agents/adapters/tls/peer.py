@@ -10,13 +10,7 @@ from cryptography import x509
 from agents.adapters.tls.context import ALPN
 from protocol.certificate import fingerprint, serial_number, subject_names
 from protocol.errors import ProblemCode, ProtocolError, printable, problem
-from protocol.messages import PeerView
-
-TEXT_MAX = 1024
-"""Longest text of a view, in characters (`protocol.messages.ShownText`)."""
-
-NAMES_MAX = 100
-"""Most names in a view."""
+from protocol.messages import SHOWN_NAMES_MAX, SHOWN_TEXT_MAX, PeerView
 
 Tls = ssl.SSLObject | ssl.SSLSocket
 
@@ -44,8 +38,8 @@ def view(tls: Tls, leaf: x509.Certificate) -> PeerView:
     return PeerView(
         certificate=fingerprint(leaf),
         serial=serial_number(leaf),
-        subject=printable(leaf.subject.rfc4514_string(), TEXT_MAX),
-        names=tuple(printable(name, TEXT_MAX) for name in subject_names(leaf)[:NAMES_MAX]),
+        subject=printable(leaf.subject.rfc4514_string(), SHOWN_TEXT_MAX),
+        names=tuple(printable(name, SHOWN_TEXT_MAX) for name in subject_names(leaf)[:SHOWN_NAMES_MAX]),
         tls_version=tls.version() or "none",
         cipher=cipher[0] if cipher else "none",
     )
