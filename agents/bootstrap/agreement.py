@@ -9,11 +9,11 @@ from pathlib import Path
 
 from agents.adapters import files
 from agents.bootstrap.agent import Agent
+from agents.bootstrap.given import named
 from agents.config.policy import default_policy_text, parse_policy
 from agents.config.reading import duration_option
 from agents.errors import AgreementUnusableError, ConfigurationError
 from agents.service.inviting import invite
-from protocol.errors import NameSyntaxError
 from protocol.invitation import Invitation, encode_invitation
 from protocol.names import Fingerprint, InvitationId, OrganisationName
 from protocol.transaction import Role
@@ -39,7 +39,7 @@ def agree(agent: Agent, partner: str, dns: tuple[str, ...], expires: str, *, man
 
     Raises `ConfigurationError`, also if names are given for a partner whose agreement is written down already.
     """
-    name, lifetime = _partner_name(partner), duration_option("--expires", expires)
+    name, lifetime = named("partner", partner, OrganisationName), duration_option("--expires", expires)
     if agent.config.channel is None or agent.config.broker is None:
         raise ConfigurationError(
             f"{agent.name} cannot invite anybody: its {agent.home / 'agent.toml'} needs a [broker] and a [channel] "
@@ -100,13 +100,6 @@ def _require_place(out: Path) -> None:
     directory = files.given("--out", out.absolute().parent, os.path.isdir)
     if not os.access(directory, os.W_OK | os.X_OK):
         raise ConfigurationError(f"--out {out}: this user may not write into {directory}. Name another place.")
-
-
-def _partner_name(text: str) -> OrganisationName:
-    try:
-        return OrganisationName(text)
-    except NameSyntaxError as error:
-        raise ConfigurationError(f"partner '{text}': wanted {error.problems[0].allowed}.") from None
 
 
 def _write_agreement(agent: Agent, name: OrganisationName, dns: tuple[str, ...], *, manual: bool) -> Path:

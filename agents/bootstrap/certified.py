@@ -14,9 +14,9 @@ from agents.adapters.clock import SystemClock
 from agents.adapters.entropy import SystemEntropy
 from agents.adapters.files import share_file
 from agents.bootstrap.broker import Partnership, broker_definitions
+from agents.bootstrap.given import named
 from agents.core.profile import broker_login, channel_server
 from agents.errors import ConfigurationError
-from protocol.errors import NameSyntaxError
 from protocol.names import DnsName
 
 AUTHORITY, BROKER = "authority", "broker"
@@ -62,7 +62,7 @@ def certify_broker(directory: Path, partnership: Partnership, host: str, readers
     `host` is the name under which the broker is reached. Raises `ConfigurationError` for a name that cannot be used,
     `StateError` if the disk refuses or the broker's CA is damaged.
     """
-    name, place = _host(host), directory.absolute()
+    name, place = named("--host", host, DnsName), directory.absolute()
     logins = {organisation: partial(broker_login, organisation) for organisation in partnership.organisations()}
     if taken := logins.keys() & {AUTHORITY, BROKER}:
         raise ConfigurationError(f"an organisation cannot be called '{taken.pop()}' here: a folder is called so")
@@ -79,13 +79,6 @@ def certify_broker(directory: Path, partnership: Partnership, host: str, readers
             made.append(holder)
     settings, plugins = place / BROKER / SETTINGS, place / BROKER / PLUGINS
     return Certified(place, (BROKER, *logins), tuple(made), settings, plugins, f"amqps://{name}:{PORT}")
-
-
-def _host(text: str) -> DnsName:
-    try:
-        return DnsName(text)
-    except NameSyntaxError as error:
-        raise ConfigurationError(f"--host '{text}': wanted {error.problems[0].allowed}.") from None
 
 
 def _write_settings(directory: Path, partnership: Partnership, group: int | None) -> None:

@@ -1,4 +1,4 @@
-"""The files that an operator names, on the command line or in `agent.toml`, looked at before anything is begun.
+"""The names and files that an operator gives, in a command or in `agent.toml`, looked at before anything is begun.
 
 What is wrong with them is a mistake in what was said: no damage to the agent's own state, and no partner's fault.
 """
@@ -10,10 +10,22 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from agents.adapters import files
 from agents.errors import ConfigurationError, StateError, UnusableFileError
-from protocol.errors import InvitationError, RequestError
+from protocol.errors import InvitationError, NameSyntaxError, RequestError
+from protocol.names import DnsName, OrganisationName
+
+Name = TypeVar("Name", OrganisationName, DnsName)
+
+
+def named(option: str, text: str, kind: type[Name]) -> Name:
+    """The name that was given by `option`. Raises `ConfigurationError`."""
+    try:
+        return kind(text)
+    except NameSyntaxError as error:
+        raise ConfigurationError(f"{option} '{text}': wanted {error.problems[0].allowed}.") from None
 
 
 def readable(name: str, path: Path) -> Path:

@@ -14,11 +14,10 @@ from agents.adapters.home import finish_home, new_home
 from agents.adapters.keystore import organisation_files, trust_bundle, without_key_usage
 from agents.adapters.ledger import open_ledger
 from agents.bootstrap.configuring import BrokerAnswers, Setup, config_text, require_sense
-from agents.bootstrap.given import private
+from agents.bootstrap.given import named, private
 from agents.config.agent import FILE, load_config, parse_endpoint
 from agents.core.organisation import KeyType, OrganisationPlan
 from agents.errors import ConfigurationError
-from protocol.errors import NameSyntaxError
 from protocol.names import Fingerprint, OrganisationName
 
 __all__ = ["BrokerAnswers", "Made", "Setup", "set_up"]
@@ -44,7 +43,7 @@ def set_up(setup: Setup) -> Made:
     `ConfigurationError` for what cannot be used, also a home that has an agent; `StateError` for a disk fault.
     """
     require_sense(setup)
-    name = _name(setup.name)
+    name = named("--name", setup.name, OrganisationName)
     finish_home(setup.home, FILE)
     if (setup.home / FILE).exists():
         return _already_there(setup, name)
@@ -83,13 +82,6 @@ def _already_there(setup: Setup, name: OrganisationName) -> Made:
             "or choose another --home."
         )
     return Made(name, setup.home, Fingerprint.of(trust_bundle(setup.home)[0]))
-
-
-def _name(text: str) -> OrganisationName:
-    try:
-        return OrganisationName(text)
-    except NameSyntaxError as error:
-        raise ConfigurationError(f"--name '{text}': wanted {error.problems[0].allowed}.") from None
 
 
 def _passphrase(setup: Setup) -> bytes:
