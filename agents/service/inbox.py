@@ -54,7 +54,7 @@ class Inbox:
 
     def open(self, deliveries: Sequence[Delivery]) -> tuple[list[Letter], list[Unusable]]:
         """Open each delivery on its own. Raises `LedgerUnavailableError`."""
-        self._turn_minute()
+        self.turn_minute()
         letters, unusable = [], []
         for delivery in deliveries:
             match alone(partial(self.open_one, delivery.body), self._log, "opening an envelope"):
@@ -89,8 +89,9 @@ class Inbox:
         quarantine = Quarantine(self._issuer, self._clock.now(), reason, delivery.body)
         return Unusable(delivery, Unit((quarantine,)), reason, error)
 
-    def _turn_minute(self) -> None:
-        """Say how many were not said in the minute that is over, and begin another."""
+    def turn_minute(self) -> None:
+        """Say how many were not said in the minute that is over, and begin another. Also to be called when nothing
+        arrives: else the end of a flood would be said with the next message only."""
         now = self._clock.monotonic()
         if now < self._minute_ends:
             return

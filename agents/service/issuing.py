@@ -45,6 +45,7 @@ class Issuing:
         if deliveries:
             self._deal_with(deliveries)
         else:
+            self._inbox.turn_minute()
             self._settle()
             if self._sent:
                 self._commit([])

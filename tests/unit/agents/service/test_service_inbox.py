@@ -32,6 +32,13 @@ def test_what_was_not_said_is_counted_when_the_minute_is_over(world):
     assert len(said(world, "message unusable")) == LINES_A_MINUTE + 1
 
 
+def test_what_was_not_said_is_counted_although_nothing_more_arrives(world):
+    send_garbage(world, LINES_A_MINUTE + 5)
+    world.clock.move(seconds=MINUTE)
+    world.issuer.work(1)
+    assert said(world, "more messages unusable") == [{"count": 5, "said": LINES_A_MINUTE}]
+
+
 def test_few_unusable_messages_are_all_said(world):
     for _ in range(3):
         send_garbage(world, LINES_A_MINUTE)
