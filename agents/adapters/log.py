@@ -23,7 +23,7 @@ def make_log(*, as_json: bool | None = None, debug: bool = False, **fields: obje
     as_json = not sys.stderr.isatty() if as_json is None else as_json
     renderer = structlog.processors.JSONRenderer(sort_keys=True) if as_json else structlog.dev.ConsoleRenderer()
     log = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
+        structlog.WriteLogger(sys.stderr),  # a line is one write: processes that issue side by side share this file
         wrapper_class=structlog.make_filtering_bound_logger("debug" if debug else "info"),
         processors=[
             structlog.processors.add_log_level,
