@@ -92,6 +92,8 @@ def _known(error: BaseException, access: BrokerAccess) -> Trouble | None:
 def _login(error: BaseException, access: BrokerAccess) -> Trouble | None:
     where, host = access.address, f"virtual host '{printable(access.virtual_host)}'"
     match error:
+        case exceptions.ProbableAuthenticationError() | exceptions.ProbableAccessDeniedError() if _is_lost(error):
+            return Trouble(f"The link to the broker at {where} broke while we logged in. It will be tried again.")
         case exceptions.ProbableAuthenticationError():
             text = f"The broker at {where} refused the login of user '{access.user}'. {_login_fix(access)}."
             return Trouble(text, needs_operator=True)
@@ -105,6 +107,11 @@ def _login(error: BaseException, access: BrokerAccess) -> Trouble | None:
             fix = f"Ask the broker's operator whether {host} exists and user '{access.user}' has permissions in it"
             return Trouble(f"The broker at {where} refused access to {host}. {fix}.", needs_operator=True)
     return None
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether pika only guesses that we were refused, by when the connection broke. A broker that refuses says so."""
+    return exceptions.StreamLostError.__name__ in str(error)
 
 
 def _tls(error: BaseException, access: BrokerAccess) -> Trouble | None:
@@ -132,8 +139,8 @@ def _tls_text(error: BaseException, access: BrokerAccess) -> str:
         why = _quote(error.verify_message).rstrip(".")
         return f"The certificate of the broker at {access.address} is not valid: {why}. {fix}."
     if not access.address.is_tls:
-        fix = "Check the port; for TLS write amqps:// and name the broker's CA certificate (ca_file)"
-        return f"What listens at {access.address} does not speak AMQP 0-9-1. {fix}."
+        fix = "Check the port and whether the broker runs; for TLS write amqps:// and name its CA certificate (ca_file)"
+        return f"What listens at {access.address} ended the connection and did not greet as AMQP 0-9-1 does. {fix}."
     why, fix = _quote(_alert(error)), "Check that the port speaks TLS, "
     if isinstance(access.login, ClientCertificate):
         fix += "and that our client certificate is in force and from a CA the broker trusts"

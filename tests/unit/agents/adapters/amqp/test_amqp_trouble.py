@@ -62,6 +62,8 @@ NEEDS_OPERATOR = [
     (FileNotFoundError(2, "No such file or directory", "/x/password"), "/x/password cannot be read"),
 ]
 
+LOST = exceptions.StreamLostError("Stream connection lost: ConnectionResetError(104, 'Connection reset by peer')")
+
 PASSES = [
     (exceptions.ChannelClosedByBroker(404, "NOT_FOUND - no queue 'q'"), "load the definitions file"),
     (exceptions.ChannelClosedByBroker(406, "PRECONDITION_FAILED - user_id property"), "as `user` beside"),
@@ -78,6 +80,8 @@ PASSES = [
     (exceptions.ConnectionBlockedTimeout("..."), "lacks memory or disk"),
     (exceptions.ConsumerCancelled("queue 'q'"), "queue 'q'"),
     (exceptions.StreamLostError("Transport indicated EOF"), "Transport indicated EOF"),
+    (exceptions.ProbableAuthenticationError(repr(LOST)), "broke while we logged in"),
+    (exceptions.ProbableAccessDeniedError(repr(LOST)), "broke while we logged in"),
     (RuntimeError(), "RuntimeError"),
 ]
 
@@ -112,7 +116,7 @@ def test_who_logs_in_with_a_password_is_told_of_passwords(error, words):
 
 def test_without_tls_a_foreign_protocol_is_no_matter_of_certificates():
     trouble = describe(exceptions.IncompatibleProtocolError("..."), PLAIN)
-    assert "does not speak AMQP" in trouble.text
+    assert "did not greet as AMQP" in trouble.text
     assert not trouble.needs_operator
 
 
