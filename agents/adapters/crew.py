@@ -62,13 +62,14 @@ class IssuingCrew:
         return tuple(Member(one.pid, self._hear(number)) for number, one in running if one.poll() is None)
 
     def stop(self, grace: float) -> None:
-        """Let each finish what it has in hand, for `grace` seconds; then kill it."""
+        """Let all finish what they have in hand, for `grace` seconds together; then kill those that still run."""
+        deadline = self._clock.monotonic() + grace
         crew = [place.process for place in self._places if place.process is not None]
         for one in crew:
             one.terminate()
         for one in crew:
             try:
-                one.wait(grace)
+                one.wait(max(0.0, deadline - self._clock.monotonic()))
             except subprocess.TimeoutExpired:
                 one.kill()
                 one.wait()

@@ -130,17 +130,26 @@ class Daemon:
         return {"running": 1 + len(members), "wanted": 1 + self._crew.wanted, "troubles": list(troubles)}
 
     def _finish(self) -> None:
-        """Let every worker end its round, then close the links and the channel. Bounded in time."""
+        """Let every worker end its round, then close the links and the channel. Bounded in time, however many there
+        are: whoever told us to stop kills us after a while."""
         self._log.info("stopping")
+        deadline = self._clock.monotonic() + FINISH_SECONDS
         for link in self._links.values():
             link.worker.stop()
         if self._crew:
             self._crew.stop(FINISH_SECONDS)
         for link in self._links.values():
-            if not link.worker.join(FINISH_SECONDS):
+            if not link.worker.join(max(0.0, deadline - self._clock.monotonic())):
                 self._log.warning("a worker did not finish", worker=link.worker.name)
-        for link in self._links.values():
-            link.bus.close(CLOSE_SECONDS)
+        self._close_links()
         if self._listener:
             self._listener.close(CLOSE_SECONDS)
         self._log.info("stopped")
+
+    def _close_links(self) -> None:
+        """All at once: each may take its time where the broker does not answer."""
+        closing = [threading.Thread(target=link.bus.close, args=(CLOSE_SECONDS,)) for link in self._links.values()]
+        for one in closing:
+            one.start()
+        for one in closing:
+            one.join()

@@ -1,5 +1,6 @@
 """Issuing processes beside the daemon's own: started, missed, replaced more and more rarely, ended."""
 
+import subprocess
 import sys
 
 import pytest
@@ -98,3 +99,31 @@ def test_nobody_is_left_after_the_end(crew, monkeypatch):
     crew.stop(10.0)
     assert all(one.poll() is not None for one in ended)
     assert crew.members() == ()
+
+
+class Hanging:
+    """A process that does not end when it is told to."""
+
+    def __init__(self, clock):
+        self.clock, self.killed = clock, False
+
+    def terminate(self):
+        pass
+
+    def wait(self, timeout=None):
+        if not self.killed:
+            self.clock.move(seconds=timeout)
+            raise subprocess.TimeoutExpired("agent", timeout)
+
+    def kill(self):
+        self.killed = True
+
+
+def test_many_that_hang_are_waited_for_no_longer_than_one(crew):
+    hanging = [Hanging(crew._clock) for _ in crew._places]
+    for place, process in zip(crew._places, hanging, strict=True):
+        place.process = process
+    before = crew._clock.monotonic()
+    crew.stop(10.0)
+    assert all(process.killed for process in hanging)
+    assert crew._clock.monotonic() - before == 10.0

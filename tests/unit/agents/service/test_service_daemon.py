@@ -201,6 +201,19 @@ def test_a_daemon_that_is_told_to_stop_ends_its_workers_and_closes_everything(wo
     assert not running.listener.open
 
 
+def test_links_are_closed_all_at_once_for_each_may_take_its_time(world, start):
+    running = start()
+    know(world, C, broker="amqp://broker.example")
+    know(world, D, broker="amqp://broker.example")
+    running.says(lambda report: len(report["links"]) == 2)
+    both, together = threading.Barrier(2), []
+    for link in running.opened:
+        link.bus.close = lambda _: together.append(both.wait(PATIENCE))
+    running.stop.set()
+    running.thread.join()
+    assert sorted(together) == [0, 1]
+
+
 def test_a_channel_that_cannot_be_opened_ends_the_daemon_before_anything_else(world):
     running = Running(world, listener=Listener(world, ConfigurationError("the port is in use")))
     with pytest.raises(ConfigurationError, match="in use"):
