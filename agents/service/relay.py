@@ -19,7 +19,7 @@ BACKOFF = Doubling(1.0, 30.0)
 """Before a message that the broker did not take is tried again."""
 
 _REASONS = {
-    PublishOutcome.RETURNED: "no queue is bound for it: the broker's definitions must name both organisations",
+    PublishOutcome.RETURNED: "no queue is bound for it: ask the broker's operator to load definitions with both names",
     PublishOutcome.NACKED: (
         "its queue did not take it: it is full, because the partner's agent does not run, or without quorum. Ask the "
         "partner, then the broker's operator"
