@@ -68,8 +68,8 @@ class Upkeep:
         """Publish replies that wait for their confirm: a process ended between commit and confirm, or the broker did.
         Younger ones may be about to be published, here or in another issuer process."""
         due = tuple(self._left_behind.next_page())
-        if due and self._relay.flush(due):
-            self._log.info("replies published again", count=len(due))
+        if due and (confirmed := self._relay.flush(due)):
+            self._log.info("replies published again", count=confirmed)
 
     def _left_behind_after(self, last: OutboxRecord | None) -> Sequence[OutboxRecord]:
         old = self._clock.now() - timedelta(seconds=SWEEP_SECONDS)

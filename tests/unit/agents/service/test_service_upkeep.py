@@ -471,6 +471,16 @@ def test_a_reply_without_a_confirm_is_published_again(world):
     assert world.issuer.ledger.outbox(C, 10) == ()
 
 
+def test_only_replies_that_left_are_said_to_be_published_again(world, monkeypatch):
+    world.send(world.b.sealed(world.b.begin(world.issuer.invite(B))))
+    world.send(world.d.sealed(world.d.begin(world.issuer.invite(D))))
+    crash_before_publishing(world, monkeypatch)
+    without_queue(world, B)
+    world.issuer.tend()
+    said = [fields for _, event, fields in world.issuer.log.lines if event == "replies published again"]
+    assert said == [{"count": 1}]
+
+
 def test_a_reply_that_is_about_to_be_confirmed_is_not_swept(world):
     key = world.b.begin(world.issuer.invite(B))
     world.send(world.b.sealed(key))
