@@ -24,7 +24,8 @@ def unpin(
     """Remove the root that is pinned for a partner in one role, so that a new invitation can pin another.
 
     For a partner that replaced its root on purpose, or whose name was claimed by somebody else: ask its operator, on a
-    number that you know, before you remove the root. Certificates that are in force stay so.
+    number that you know, before you remove the root. Certificates that are in force stay so. A running
+    agent heeds it within a second.
     """
     from agents.bootstrap.agent import Agent
     from agents.bootstrap.partner import unpin as perform

@@ -14,6 +14,8 @@ from protocol.names import Fingerprint
 
 Certificates = Sequence[x509.Certificate]
 
+_REPLACE = "whoever pinned the old one removes it (`agent unpin PARTNER --as ROLE`); then exchange a new invitation"
+
 _STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
 
 
@@ -64,13 +66,10 @@ def _leads_elsewhere(end: x509.Certificate, intermediates: Certificates, anchors
     allowed = f"a path to the trust anchor with SHA-256 {pinned}"
     if end.subject == end.issuer:
         got = f"a path to the root with SHA-256 {_fingerprint(end)}, {_name(end.subject)}"
-        fix = (
-            "Compare both fingerprints with the partner. If a root was replaced on purpose, whoever pinned the old one "
-            "removes it (`agent unpin`); then exchange a new invitation."
-        )
+        fix = f"Compare both fingerprints with the partner. If a root was replaced on purpose, {_REPLACE}."
     elif any(one.subject == end.issuer for one in (*anchors, *intermediates)):
         got = f"a signature that no certificate named {_name(end.issuer)} verifies"
-        fix = "Send the chain of the CA that signed it; if that CA has a new key, exchange a new invitation."
+        fix = f"Send the chain of the CA that signed it. If a root has a new key under its old name, {_REPLACE}."
     else:
         got = f"a path that ends below {_name(end.issuer)}"
         fix = "Send the leaf's complete chain: its issuer, that one's issuer, up to the root."

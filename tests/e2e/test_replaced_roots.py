@@ -1,7 +1,11 @@
 """A partner's root was replaced on purpose: it is refused with words until the operator removes the old one."""
 
+import time
+
 import pytest
 from kit.agents import new_scene
+
+from agents.service.partners import REMEMBERED_SECONDS
 
 
 @pytest.fixture
@@ -42,6 +46,7 @@ def test_a_requesters_new_root_is_refused_until_the_old_one_is_removed_and_an_in
     assert trail(scene.issuer) == [(name, f"as requester: {old}")]
     assert root_of(scene.issuer, scene.requester, "requester") == []
 
+    time.sleep(REMEMBERED_SECONDS)  # the daemon may have asked just before
     renewed.enroll("--invitation", scene.invitation(), *asks).expect(0)
     assert root_of(scene.issuer, scene.requester, "requester") == [renewed.seen()["root"]]
     scene.requester.run("channel", "check", scene.issuer.name).expect(0)

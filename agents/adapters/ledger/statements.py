@@ -195,7 +195,7 @@ def pin_anchor(insert: Insert) -> ClauseElement:
 
 
 def fill_anchor(_: Insert) -> ClauseElement:
-    """The first certificate stands."""
+    """Writes nothing where the certificate is there already, as it is from the second answer on."""
     a = s.anchors.c
     return (
         update(s.anchors)

@@ -192,6 +192,7 @@ def test_another_root_is_named_by_both_fingerprints(root):
     assert problem.code is ProblemCode.SIGNER_NOT_TRUSTED
     assert fingerprint(other) in problem.got
     assert fingerprint(root) in problem.allowed
+    assert "agent unpin" in problem.fix
 
 
 def test_a_root_of_the_same_name_is_another_root(root):
@@ -204,6 +205,7 @@ def test_a_root_of_the_same_name_is_another_root(root):
 def test_a_root_of_the_same_name_that_was_not_sent_is_told_by_its_signature(root):
     problem = refusal(forge_identity(forge_ca("root")), [], [root])
     assert problem.got == "a signature that no certificate named 'CN=root' verifies"
+    assert "agent unpin" in problem.fix
 
 
 def test_a_missing_intermediate_is_asked_for_by_name(root, issuing):
