@@ -13,6 +13,7 @@ from agents.ports import CertificateRecord, PartnerRecord, TransactionRecord
 from agents.service.reports import said_at, said_of_link
 from agents.service.stored import granted
 from protocol.errors import printable
+from protocol.path import load_certificate
 from protocol.transaction import Role
 
 SHOWN_CERTIFICATES = 20
@@ -45,6 +46,7 @@ def overview(agent: Agent, limit: int) -> dict[str, Any]:
     backlog, unusable = ledger.backlog(now), agent.policies.unusable()
     return condition(agent) | {
         "root": agent.root,
+        "identity_until": load_certificate(agent.identity.chain[0]).not_valid_after_utc,
         "waiting_to_leave": backlog.to_leave,
         "waiting_for_approval": backlog.for_approval,
         "quarantined": ledger.quarantine_count(),

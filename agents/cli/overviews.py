@@ -33,7 +33,7 @@ def text_of(seen: Seen, now: datetime) -> str:
     transactions, certificates = seen["transactions"], seen["certificates"]
     parts = [
         *_unusable(seen["partners"]),
-        _head(seen),
+        _head(seen, now),
         _links(seen),
         _section(
             "partners",
@@ -66,16 +66,23 @@ def _condition(seen: Seen) -> list[tuple[str, Any]]:
     ]
 
 
-def _head(seen: Seen) -> str:
+def _head(seen: Seen, now: datetime) -> str:
     head = fields(
         [
             *_condition(seen),
             ("root SHA-256", seen["root"]),
+            ("identity", _identity(seen["identity_until"], now)),
             ("waiting", f"{seen['waiting_to_leave']} messages to leave, {seen['waiting_for_approval']} for approval"),
             ("quarantined", seen["quarantined"]),
         ]
     )
     return f"{head}\n{wrapped(QUARANTINE_HINT)}" if seen["quarantined"] else head
+
+
+def _identity(until: datetime, now: datetime) -> str:
+    if now <= until:
+        return f"valid until {at(until)}"
+    return f"expired {at(until)}: partners refuse it (`agent init`)"
 
 
 def _daemon(seen: Seen) -> str:

@@ -1,7 +1,7 @@
 """The organisation's keys, opened for use: the door to the CA key, the agent identity, the channel credential.
 
 Every key is checked to be private and to belong to its certificate before it is handed out. Left out: expiry of the
-identity and the channel certificate, which the status of the agent reports and partners judge.
+identity, which the status of the agent reports, and of the channel certificate, made with it; partners judge both.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ QUIET = {
     "organisation": "client-b",
     "home": "client-b",
     "root": "ab" * 32,
+    "identity_until": NOW + timedelta(days=3),
     "running": True,
     "silent": False,
     "said_at": NOW.isoformat(),
@@ -77,6 +78,7 @@ def test_an_agent_with_nothing_to_show_has_no_tables():
         "daemon        running",
         "channel       does not listen: agent.toml has no [channel], which only issuers need",
         f"root SHA-256  {'ab' * 32}",
+        "identity      valid until 2026-11-26 22:18 UTC",
         "waiting       0 messages to leave, 0 for approval",
         "quarantined   0",
     ]
@@ -214,3 +216,11 @@ def test_no_line_is_longer_than_a_terminal_is_wide():
         certificates=[certificate(timedelta(days=30), renew_after=NOW)],
     )
     assert [line for line in text.splitlines() if len(line) > WIDTH] == []
+
+
+def test_the_end_of_the_agents_own_identity_is_shown_before_it_comes_and_after():
+    assert "identity      valid until 2026-11-26 22:18 UTC\n" in shown()
+    text = shown(identity_until=NOW - timedelta(minutes=1))
+    line = line_with(text, "identity")
+    assert line == "identity      expired 2026-11-23 22:17 UTC: partners refuse it (`agent init`)"
+    assert len(line) <= WIDTH
