@@ -9,6 +9,8 @@ from agents.cli.exits import HERE, ExitCode, Failure, render
 from agents.cli.output import Output, at, fields, problem_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agents.bootstrap.agent import Agent
     from agents.bootstrap.asking import Ask
     from agents.core.effects import TransactionKey
@@ -94,8 +96,7 @@ def show_outcome(agent: Agent, record: TransactionRecord, out: Output) -> ExitCo
         out.show(result, "\n".join([f"{record.state} by {record.key.partner}:", *map(problem_text, record.problems)]))
         return ExitCode.NEGATIVE
     said, code = verdict(record.state, recorded)
-    directory = agent.home / "credentials" / record.key.partner
-    result["credential"] = str(directory / ("current" if record.state == "verified" else str(record.serial)))
+    result["credential"] = str(place(agent.home / "credentials" / record.key.partner, str(record.serial)))
     out.show(
         result,
         fields(
@@ -108,6 +109,12 @@ def show_outcome(agent: Agent, record: TransactionRecord, out: Output) -> ExitCo
         ),
     )
     return code
+
+
+def place(credentials: Path, serial: str) -> Path:
+    """Where the credential lies: under `current` while that is the one in force, which programs are pointed at."""
+    current, own = credentials / "current", credentials / serial
+    return current if current.resolve() == own.resolve() else own
 
 
 def verdict(state: str, recorded: str | None) -> tuple[str, ExitCode]:

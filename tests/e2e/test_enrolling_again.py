@@ -42,8 +42,11 @@ def test_after_a_wrong_password_the_same_command_goes_on_with_what_it_had_begun(
         f"this invitation was used, and the same asked for by transaction {begun}", "leave --invitation out", "verified"
     )
     assert only(scene)["state"] == "verified"
-    scene.requester.run("enroll", "--dns", scene.name()).expect(0)
+    scene.requester.run("enroll", "--dns", scene.name("other")).expect(0)
     assert len(scene.requester.transactions(state="verified")) == 2
+    replaced = scene.requester.run("enroll", *asked(scene)).expect(0)
+    (serial,) = [one["serial"] for one in scene.requester.transactions(id=begun)]
+    replaced.says(f"credentials/{scene.issuer.name}/{serial}")
 
 
 def test_after_a_time_out_and_after_ctrl_c_the_same_command_goes_on_with_what_it_had_begun(scene):

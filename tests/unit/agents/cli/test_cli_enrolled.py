@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.cli.enrolled import verdict
+from agents.cli.enrolled import place, verdict
 from agents.cli.exits import ExitCode
 
 
@@ -21,3 +21,12 @@ def test_a_credential_is_good_if_both_sides_say_the_same_of_it(state, recorded, 
     words, exit_code = verdict(state, recorded)
     assert said in words
     assert exit_code is code
+
+
+def test_a_credential_that_another_has_replaced_is_not_called_the_current_one(tmp_path):
+    for serial in ("1a", "2b"):
+        (tmp_path / serial).mkdir()
+    assert place(tmp_path, "1a") == tmp_path / "1a"
+    (tmp_path / "current").symlink_to("2b")
+    assert place(tmp_path, "1a") == tmp_path / "1a"
+    assert place(tmp_path, "2b") == tmp_path / "current"
