@@ -61,6 +61,7 @@ COMMAND_LINE, GIVEN, PROGRAM = "on the command line", "in what was given", "in t
 KINDS: dict[type[BaseException], tuple[ExitCode, str]] = {
     TyperException: (ExitCode.USAGE, COMMAND_LINE),
     Abort: (ExitCode.INTERRUPTED, HERE),
+    KeyboardInterrupt: (ExitCode.INTERRUPTED, HERE),
     errors.ConfigurationError: (ExitCode.USAGE, HERE),
     errors.UnusableFileError: (ExitCode.USAGE, GIVEN),
     errors.HomeBusyError: (ExitCode.USAGE, HERE),
@@ -79,12 +80,10 @@ def run(group: TyperGroup, arguments: list[str]) -> int:
     try:
         code = _invoke(group, arguments)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         _discard_output()
         return ExitCode.READER_GONE
-    except Exception as error:  # noqa: BLE001 (the last resort: no traceback reaches a user)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last resort: no traceback reaches a user)
         failure = explain(error)
         print(render(failure, as_json="--json" in arguments), file=sys.stderr)
         return failure.code
@@ -101,7 +100,7 @@ def _invoke(group: TyperGroup, arguments: list[str]) -> int:
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def explain(error: Exception) -> Failure:
+def explain(error: BaseException) -> Failure:
     """What `error` means for the operator; the traceback of an unexpected one goes to a file that the message names."""
     kind = type(error).__name__
     for cls in type(error).__mro__:
@@ -120,10 +119,10 @@ def render(failure: Failure, *, as_json: bool) -> str:
     return clean("\n".join([f"Error {failure.side}: {failure.message}", *map(problem_text, failure.problems)]))
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     if isinstance(error, TyperException):
         return _usage(error)
-    if isinstance(error, Abort):
+    if isinstance(error, Abort | KeyboardInterrupt):
         return "Stopped; nothing more was done."
     if isinstance(error, OSError):
         return f"{error}. Check that this path exists, that its permissions allow it and that the disk has room."
@@ -138,7 +137,7 @@ def _usage(error: TyperException) -> str:
     return f"{error.format_message().rstrip('.')}.{hint}".replace("?.", "?")
 
 
-def _of_a_partner(error: Exception, kind: str) -> Failure | None:
+def _of_a_partner(error: BaseException, kind: str) -> Failure | None:
     from protocol.errors import NameSyntaxError, ProtocolError  # pydantic is slow
 
     if not isinstance(error, ProtocolError):
@@ -148,7 +147,7 @@ def _of_a_partner(error: Exception, kind: str) -> Failure | None:
     return Failure(ExitCode.NEGATIVE, kind, PARTNER, "what was received cannot be accepted.", error.problems)
 
 
-def _report_bug(error: Exception) -> str:
+def _report_bug(error: BaseException) -> str:
     """Keep the traceback in a new file that only this user can read, and say where."""
     import tempfile
     import traceback

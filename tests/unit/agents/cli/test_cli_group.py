@@ -132,7 +132,7 @@ def test_a_bug_is_reported_without_a_traceback(run):
 
 
 def test_the_keyboard_stops_a_command_as_shells_expect(run):
-    assert run("stop")[0] == 130
+    assert run("stop") == (130, "", "Error on this side: Stopped; nothing more was done.\n")
 
 
 def test_a_reader_that_went_away_is_no_error_of_ours(run, monkeypatch):
