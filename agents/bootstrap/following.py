@@ -76,8 +76,8 @@ def _out_of_time(record: TransactionRecord, wait: float, link: LinkState) -> Tra
 
 
 _AWAITED = {
-    State.SENT: " The issuer has not answered: ask its operator whether its agent runs, and see that no other agent "
-    "of yours logs in at the broker in this name: it would take the answer.",
+    State.SENT: " No answer has been accepted: ask the issuer's operator whether its agent runs, compare both clocks, "
+    "and see that no other agent of yours logs in at the broker in this name: it would take the answer.",
     State.PENDING: " A person at the issuer has to approve it.",
 }
 """What whoever waited can do, or need not."""

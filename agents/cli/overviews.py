@@ -62,7 +62,7 @@ def _condition(seen: Seen) -> list[tuple[str, Any]]:
     return [
         ("agent", f"{seen['organisation']} in {seen['home']}"),
         ("daemon", _daemon(seen)),
-        ("channel", _channel(seen)),
+        *([("channel", _channel(seen))] if seen["running"] else []),
     ]
 
 
@@ -101,11 +101,7 @@ def _daemon(seen: Seen) -> str:
 def _channel(seen: Seen) -> str:
     if seen["channel"]:
         return f"listens on {seen['channel']}"
-    return (
-        "does not listen: agent.toml has no [channel], which only issuers need"
-        if seen["running"]
-        else "does not listen: no daemon runs"
-    )
+    return "does not listen: agent.toml has no [channel], which only issuers need"
 
 
 def _section(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]], notes: Sequence[str] = ()) -> str:

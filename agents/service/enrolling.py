@@ -17,6 +17,8 @@ from protocol.transaction import Role
 REQUEST_LIFETIME = timedelta(days=7)
 """How long a request is worth an answer, a person's approval included."""
 
+_SHOWN = "%Y-%m-%dT%H:%M:%SZ"
+
 
 def require_usable(invitation: Invitation, us: OrganisationName, ledger: Ledger, now: datetime) -> None:
     """Judge an invitation; nothing is recorded.
@@ -33,9 +35,8 @@ def require_usable(invitation: Invitation, us: OrganisationName, ledger: Ledger,
         got = f"an invitation from {us} to itself"
         raise InvitationError(problem(ProblemCode.WRONG_AUTHORITY, "invitation", got, "a partner's", fix))
     if now >= invitation.expires_at:
-        late = now - invitation.expires_at
         fix = "Ask the issuer's operator for a new one; if it was made just now, compare both clocks."
-        got = f"an invitation that expired {late.total_seconds():.0f} s ago"
+        got = f"an invitation that expired at {invitation.expires_at:{_SHOWN}}; it is {now:{_SHOWN}} here"
         raise InvitationError(problem(ProblemCode.BAD_TIME, "invitation", got, "one that has not expired", fix))
     partner = ledger.partner(invitation.issuer)
     pinned = partner.pinned_as(Role.ISSUER) if partner else frozenset()

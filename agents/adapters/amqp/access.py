@@ -80,7 +80,8 @@ class BrokerAccess:
 
     def __post_init__(self) -> None:
         if self.address.is_tls and self.authority is None:
-            raise ConfigurationError(f"{self.address} needs the PEM file of the CA that certifies the broker")
+            fix = "give --broker-ca-file FILE, or write ca_file under [broker] in agent.toml"
+            raise ConfigurationError(f"{self.address} needs the PEM file of the CA that certifies the broker: {fix}")
         if not self.address.is_tls and (self.authority or isinstance(self.login, ClientCertificate)):
             raise ConfigurationError(
                 f"a CA file and a client certificate go with TLS: write amqps:// instead of {self.address}"

@@ -105,7 +105,7 @@ def test_no_agent_is_made_for_a_login_that_cannot_be_one(tmp_path, pems, number)
 
 
 def test_no_agent_is_made_for_tls_without_a_ca(tmp_path):
-    with pytest.raises(ConfigurationError, match="needs the PEM file of the CA"):
+    with pytest.raises(ConfigurationError, match="needs the PEM file of the CA.*: give --broker-ca-file FILE"):
         set_up(Setup(tmp_path / "b", "client-b", "Client B", BrokerAnswers("amqps://broker.example")))
 
 
