@@ -13,6 +13,7 @@ from agents.core.pem import parse_certificates
 from agents.errors import LedgerUnavailableError, StateError
 from agents.service import installing
 from agents.service.installing import RETRY
+from agents.service.retries import JITTER
 from protocol.errors import ProblemCode
 from protocol.names import Fingerprint
 from protocol.transaction import State
@@ -60,7 +61,7 @@ def test_an_unreachable_channel_is_tried_again_more_and_more_rarely(world, issue
         world.clock.move(seconds=RETRY.first)
         world.b.installing.work()
     tries = world.b.dialer.calls
-    assert 120 / RETRY.longest <= tries <= 120 / RETRY.longest + 6
+    assert 120 / RETRY.longest <= tries <= 120 / (RETRY.longest * (1 - JITTER)) + 6
     assert world.b.state(issued) is State.INSTALLED
     assert "localhost:1" in str(world.b.installing.concern())
 
