@@ -51,7 +51,9 @@ def test_after_a_wrong_password_the_same_command_goes_on_with_what_it_had_begun(
 
 def test_after_a_time_out_and_after_ctrl_c_the_same_command_goes_on_with_what_it_had_begun(scene):
     scene.given = scene.invitation()
-    scene.requester.enroll_in_vain(*asked(scene), code=4, words=["sent; nothing is lost: transaction"])
+    scene.requester.enroll_in_vain(
+        *asked(scene), code=4, words=["sent; nothing is lost: transaction", "compare both clocks"]
+    )
     begun = scene.requester.transactions()[0]["id"]
 
     following = scene.requester.begin("enroll", *asked(scene))
