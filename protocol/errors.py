@@ -8,7 +8,7 @@ only exception that a parser in this package raises for bad input.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -89,6 +89,12 @@ class ProtocolError(ValueError):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(str(p) for p in problems))
         self.problems = problems
+
+    def as_value(self) -> Self:
+        """Itself, to be kept. A traceback leads to the frames of all callers, hence to whoever keeps it: such a circle,
+        with the messages in those frames, would stay in memory until the collector of circles comes by."""
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
 
 
 class NameSyntaxError(ProtocolError):

@@ -68,7 +68,7 @@ def parse(opened: Opened, sealed: bytes, before: State = State.RECEIVED) -> Case
         _require_known(request)
         return Case(opened, request, sealed, parse_csr(request.csr), before)
     except ProtocolError as error:
-        return Case(opened, request, sealed, error, before)
+        return Case(opened, request, sealed, error.as_value(), before)
 
 
 def _require_known(request: EnrollmentRequest) -> None:

@@ -95,7 +95,7 @@ class Answering:
             requester = self._requester(sender)
             authenticate(case, requester, _invitation(case, known), now)
         except ProtocolError as error:
-            return Refused(error.problems) if case.held else error
+            return Refused(error.problems) if case.held else error.as_value()
         except ConfigurationError as error:
             if case.held:
                 raise

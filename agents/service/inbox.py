@@ -77,7 +77,7 @@ class Inbox:
                 signers=self._signers,
             )
         except ProtocolError as error:
-            return error
+            return error.as_value()
 
     def unusable(self, delivery: Delivery, reason: str, error: ProtocolError | None = None) -> Unusable:
         """What is recorded of a delivery that was of no use for `reason`."""

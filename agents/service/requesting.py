@@ -142,7 +142,7 @@ class Requesting:
         try:
             return accept(issued, parse_csr(request.csr), lifetime, self._partners.pinned(self._issuer), now)
         except ProtocolError as error:
-            return error
+            return error.as_value()
 
     def _reject(self, answer: Answer, issued: Issued, record: TransactionRecord, problems: tuple[Problem, ...]) -> None:
         """An answer that we do not accept ends the transaction, and its issuer is told why."""

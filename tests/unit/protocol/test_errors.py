@@ -84,3 +84,16 @@ def test_an_error_carries_and_tells_all_its_problems():
     error = ProtocolError(first, second)
     assert error.problems == (first, second)
     assert str(error) == f"{first}; {second}"
+
+
+def test_an_error_that_is_kept_leads_to_nothing_else():
+    wrong = problem(ProblemCode.BAD_REQUEST, "field", "this", "that", "Write that.")
+    try:
+        try:
+            int("x")
+        except ValueError as inner:
+            raise ProtocolError(wrong) from inner
+    except ProtocolError as error:
+        kept = error.as_value()
+    assert kept.problems == (wrong,)
+    assert (kept.__traceback__, kept.__cause__, kept.__context__) == (None, None, None)

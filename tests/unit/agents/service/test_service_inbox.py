@@ -1,8 +1,10 @@
 """What is said of messages that nothing can be done with."""
 
+import gc
+
 from kit.envelopes import C
 
-from agents.service.inbox import LINES_A_MINUTE, MINUTE
+from agents.service.inbox import LINES_A_MINUTE, MINUTE, Unusable
 from protocol.topology import request_queue
 
 
@@ -45,3 +47,14 @@ def test_few_unusable_messages_are_all_said(world):
         world.clock.move(seconds=MINUTE)
     assert len(said(world, "message unusable")) == 3 * LINES_A_MINUTE
     assert said(world, "more messages unusable") == []
+
+
+def test_what_has_been_set_aside_does_not_stay_in_memory(world):
+    """A flood of large messages is dealt with for minutes before the collector looks for circles among old objects."""
+    gc.collect()
+    gc.disable()
+    try:
+        send_garbage(world, 3)
+        assert not [one for one in gc.get_objects() if isinstance(one, Unusable)]
+    finally:
+        gc.enable()
