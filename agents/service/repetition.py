@@ -24,6 +24,9 @@ from protocol.transaction import Event, Role, State
 WATCH_SECONDS = 1.0
 """How often what waits is looked at."""
 
+FIRST_WATCH_SECONDS = 5.0
+"""How long after the start that is first looked at: the answer may lie in our queue, and is taken before."""
+
 UNANSWERED = Doubling(30.0, 600.0)
 """Between two copies of a request that has had no answer."""
 
@@ -44,7 +47,7 @@ class Repetition:
         self._confirmations = Rotation(self._confirmations_after, PAGE)
         self._sent_again: dict[TransactionKey, tuple[datetime, int]] = {}
         """How many copies have left since the transaction came into its state."""
-        self._next_watch = 0.0
+        self._next_watch = self._clock.monotonic() + FIRST_WATCH_SECONDS
 
     def work(self) -> None:
         """Do what is due; cheap when called often. Raises `LedgerUnavailableError`."""

@@ -66,6 +66,15 @@ class Evening:
             late.stop()
 
     def _concerned(self, senders: Iterable[OrganisationName]) -> set[OrganisationName]:
+        """Who has something to take or to send. Looks twice before it says that nobody has: what an agent has just
+        taken and not answered yet is in no queue and no outbox."""
+        found = self._seen_concerned(senders)
+        if not found:
+            time.sleep(LOOK_SECONDS)
+            found = self._seen_concerned(senders)
+        return found
+
+    def _seen_concerned(self, senders: Iterable[OrganisationName]) -> set[OrganisationName]:
         """Whose queue holds something, and who of `senders` has something in the outbox."""
         queues = waiting(self._running, self._scene.plan.issuers)
         receivers = {self._owners[queue] for queue in queues if queue in self._owners}

@@ -122,12 +122,12 @@ def test_the_command_ends_in_order_and_leaves_nothing_running(how, start, tmp_pa
         "-c", "from agents.cli.main import main; main()", "broker", "run", str(tmp_path / "try"), *names, "--json"
     )
     shown = json.loads(read_object(command.stdout))
+    assert shown["url"].startswith("amqp://localhost:")  # as operators write it, and invitations quote it
     logins = {login["organisation"]: login for login in shown["logins"]}
     assert set(logins) == {"client-b", "client-c", "client-d"}
     for name, login in logins.items():
-        assert login["url"].startswith("amqp://localhost:")  # as operators write it, and invitations quote it
         secret = Path(login["password_file"]).read_text()
-        with channel(login["url"].replace("://", f"://{name}:{secret}@")):
+        with channel(f"{shown['url'].replace('://', f'://{name}:{secret}@')}/{login['virtual_host']}"):
             pass
     command.send_signal(how)
     assert command.wait(PATIENCE) == 0

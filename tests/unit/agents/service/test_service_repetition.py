@@ -69,6 +69,16 @@ def test_an_answer_after_the_expiry_changes_nothing(world, sent):
     assert (world.b.state(sent), world.depth(REPLIES)) == (State.EXPIRED, 0)
 
 
+def test_who_starts_again_first_takes_what_lies_in_its_queue(world, sent):
+    world.issuer.work()
+    world.clock.move(seconds=UNANSWERED.first + 1)
+    world.b.build()
+    world.b.services.repetition.work()
+    world.b.work(1)
+    assert (world.depth(REPLIES), world.depth(REQUESTS)) == (0, 0)
+    assert world.b.state(sent) in {State.ISSUED, State.INSTALLED}
+
+
 def test_a_held_request_is_repeated_rarely_in_case_the_final_answer_was_lost(world):
     key = world.b.begin(world.issuer.invite(B, approval=Approval.MANUAL))
     world.b.work(1)
