@@ -12,7 +12,7 @@ from protocol.names import OrganisationName
 from protocol.transaction import Role
 
 if TYPE_CHECKING:
-    from agents.ports import Member
+    from agents.ports import LinkHealth, Member
     from agents.service.supervision import Link
 
 Report = dict[str, Any]
@@ -21,9 +21,11 @@ Report = dict[str, Any]
 
 def state_of(link: Link) -> LinkState:
     """How a link of this process fares now."""
-    health = link.bus.health()
-    trouble = link.worker.trouble
-    return LinkState(health.connected, health.blocked, health.last_error, trouble, link.concern())
+    return _state(link, link.bus.health())
+
+
+def _state(link: Link, health: LinkHealth) -> LinkState:
+    return LinkState(health.connected, health.blocked, health.last_error, link.worker.trouble, link.concern())
 
 
 def link_report(role: Role, issuer: OrganisationName, link: Link) -> Report:
@@ -31,7 +33,7 @@ def link_report(role: Role, issuer: OrganisationName, link: Link) -> Report:
     health = link.bus.health()
     times = {"since": health.since, "last_error_at": health.last_error_at}
     said = {name: moment.isoformat() if moment else None for name, moment in times.items()}
-    return {"role": role.value, "issuer": issuer, **asdict(state_of(link)), **said}
+    return {"role": role.value, "issuer": issuer, **asdict(_state(link, health)), **said}
 
 
 def fault_report(role: Role, issuer: OrganisationName, why: str) -> Report:
